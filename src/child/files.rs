@@ -1,0 +1,112 @@
+//! Descriptors, directories and small files.
+
+use ::core::ffi::CStr;
+use ::core::mem::MaybeUninit;
+use ::core::prelude::rust_2024::*;
+use ::rustix::fs::{CWD, Mode, OFlags, RawDir};
+use ::rustix::io::Errno;
+
+use super::borrow;
+use crate::sys::{self, RawFd};
+
+/// Closes every descriptor above 2 that is not in `keep`, which is in ascending order.
+pub fn close_others(keep: &[RawFd]) -> Result<(), Errno> {
+    let mut first = 3u32;
+    for &fd in keep.iter().filter(|&&fd| fd > 2) {
+        let fd = fd as u32;
+        if fd > first {
+            close_from_to(first, fd.wrapping_sub(1), keep)?;
+        }
+        first = fd.wrapping_add(1);
+    }
+    close_from_to(first, u32::MAX, keep)
+}
+
+fn close_from_to(first: u32, last: u32, keep: &[RawFd]) -> Result<(), Errno> {
+    match sys::close_range(first, last) {
+        Err(Errno::NOSYS | Errno::PERM) => close_listed(keep),
+        result => result,
+    }
+}
+
+/// Before Linux 5.9: closes what /proc/self/fd lists. The directory is read from its start until nothing is found to
+/// close, since closing moves its entries.
+fn close_listed(keep: &[RawFd]) -> Result<(), Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = ::rustix::fs::openat(CWD, c"/proc/self/fd", flags, Mode::empty())?;
+    let own = ::rustix::fd::AsRawFd::as_raw_fd(&directory);
+    loop {
+        let mut buffer = [MaybeUninit::<u8>::uninit(); 2048];
+        let mut entries = RawDir::new(&directory, &mut buffer);
+        let mut closed = false;
+        while let Some(entry) = entries.next() {
+            let fd = number(entry?.file_name().to_bytes());
+            if fd > 2 && fd != own && !keep.contains(&fd) {
+                sys::close(fd);
+                closed = true;
+            }
+        }
+        if !closed {
+            return Ok(());
+        }
+        ::rustix::fs::seek(&directory, ::rustix::fs::SeekFrom::Start(0))?;
+    }
+}
+
+/// The decimal number that `digits` are, or -1.
+pub fn number(digits: &[u8]) -> i32 {
+    let mut value = 0i32;
+    for &digit in digits {
+        let Some(digit) = (digit as char).to_digit(10) else {
+            return -1;
+        };
+        value = value.wrapping_mul(10).wrapping_add(digit as i32);
+    }
+    if digits.is_empty() { -1 } else { value }
+}
+
+/// Writes the offsets of this time namespace's clocks, and enters it.
+pub fn set_clocks(offsets: &CStr) -> Result<(), Errno> {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = ::rustix::fs::openat(CWD, c"/proc/self/timens_offsets", flags, Mode::empty())?;
+    ::rustix::io::write(&file, offsets.to_bytes())?;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let namespace = ::rustix::fs::openat(CWD, c"/proc/self/ns/time_for_children", flags, Mode::empty())?;
+    ::rustix::thread::move_into_link_name_space(::rustix::fd::AsFd::as_fd(&namespace), ::core::option::Option::None)
+}
+
+/// mkdir(2), 0755 whatever the umask; one that is there will do.
+pub fn make_directory(path: &CStr) -> Result<(), Errno> {
+    match ::rustix::fs::mkdir(path, Mode::from_raw_mode(0o755)) {
+        Err(Errno::EXIST) => Ok(()),
+        result => result,
+    }
+}
+
+/// An empty file; one that is there will do.
+pub fn make_file(path: &CStr) -> Result<(), Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    match ::rustix::fs::open(path, flags, Mode::from_raw_mode(0o644)) {
+        Ok(_) | Err(Errno::EXIST) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// chdir(2), and makes sure that the directory has a name below the root.
+pub fn change_directory(path: &CStr) -> Result<(), Errno> {
+    ::rustix::process::chdir(path)?;
+    let mut name = [0u8; 4096];
+    match sys::getcwd(&mut name) {
+        Ok(_) if name.first() == Some(&b'/') => Ok(()),
+        // A name that is longer than the kernel writes (ERANGE, ENAMETOOLONG) is one below the root all the same.
+        Err(Errno::RANGE | Errno::NAMETOOLONG) => Ok(()),
+        Ok(_) => Err(Errno::NOENT),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Reads from the start of `fd` into `buffer` and returns what is there.
+pub fn read_start(fd: RawFd, buffer: &mut [u8]) -> Result<&[u8], Errno> {
+    let length = ::rustix::io::pread(borrow(fd), &mut *buffer, 0)?;
+    Ok(buffer.get(..length).unwrap_or_default())
+}

@@ -1,0 +1,181 @@
+//! PID 1: starts the command, passes signals on, reaps orphans, and ends when the command or the launcher does.
+
+use ::core::ffi::{c_int, c_void};
+use ::core::prelude::rust_2024::*;
+use ::rustix::fd::OwnedFd;
+use ::rustix::event::{PollFd, PollFlags, poll};
+use ::rustix::fs::{CWD, Mode, OFlags};
+use ::rustix::io::Errno;
+use ::rustix::process::{WaitOptions, WaitStatus, wait};
+
+use super::record::{Kind, Process};
+use super::step::{FAILED, Slot};
+use super::{Task, borrow, files, own_pid, walk};
+use crate::sys::{self, RawFd, RawPid, SignalSet};
+
+/// Orphans come to this process, although it is not PID 1, and it can list them.
+pub fn become_subreaper(task: &mut Task<'_>) -> Result<(), Errno> {
+    ::rustix::process::set_child_subreaper(Some(::rustix::process::getpid()))?;
+    // Opened by name once: the file is this thread's list at every read (CONFIG_PROC_CHILDREN, proc_pid_task(5)).
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let list = ::rustix::fs::openat(CWD, c"/proc/thread-self/children", flags, Mode::empty())?;
+    task.set_slot(Slot::CHILDREN, ::rustix::fd::IntoRawFd::into_raw_fd(list));
+    Ok(())
+}
+
+/// Starts the command and waits until it has been executed.
+pub fn spawn_command(task: &mut Task<'_>) -> Result<(), Errno> {
+    task.init_pid = own_pid();
+    let stack = ::core::mem::take(&mut task.stack);
+    let argument: *mut Task<'_> = task;
+    // SAFETY: this process has one thread and waits in the call, so that nobody else uses the task meanwhile.
+    // `become_command` makes system calls, and writes to its stack and to the task.
+    task.command_pid = unsafe { sys::vfork(stack, become_command, argument.cast::<c_void>()) }?;
+    let pid = task.command_pid;
+    task.report(Kind::Started, Process::Init, 0, pid);
+    Ok(())
+}
+
+extern "C" fn become_command(argument: *mut c_void) -> c_int {
+    // SAFETY: `spawn_command` gave a pointer to its task, and waits until this process is done with it.
+    let task = unsafe { &mut *argument.cast::<Task<'_>>() };
+    walk::walk(task, Process::Command, task.command);
+    sys::exit(FAILED)
+}
+
+/// Lives until the command ends. Does not return, but for an error.
+pub fn supervise(task: &mut Task<'_>, shared_group: bool, sweep: bool) -> Result<(), Errno> {
+    let (life, records) = (task.slot(Slot::LIFE), task.slot(Slot::RECORDS));
+    let children = task.slot(Slot::CHILDREN);
+    let mut keep = [life, records, children];
+    keep.sort_unstable();
+    files::close_others(&keep)?;
+    let ended = sys::signalfd(SignalSet::only(::libc::SIGCHLD))?;
+    let supervisor = Supervisor { command: task.command_pid, shared_group, life, ended };
+    let end = supervisor.watch(task)?;
+    if sweep {
+        end_descendants(children)?;
+    }
+    match end {
+        End::Exited(status) => task.report(Kind::Exited, Process::Init, 0, status),
+        End::Killed(signal) => task.report(Kind::Killed, Process::Init, 0, signal),
+        // Nobody is left to be told. Everything else in this PID namespace ends with this process.
+        End::Abandoned => {}
+    }
+    sys::exit(0)
+}
+
+/// How the command's life ended.
+enum End {
+    Exited(i32),
+    Killed(i32),
+    /// The launcher has gone.
+    Abandoned,
+}
+
+struct Supervisor {
+    command: RawPid,
+    shared_group: bool,
+    life: RawFd,
+    ended: OwnedFd,
+}
+
+impl Supervisor {
+    fn watch(&self, task: &Task<'_>) -> Result<End, Errno> {
+        loop {
+            if let Some(end) = self.reap(task)? {
+                return Ok(end);
+            }
+            let mut events = [
+                PollFd::from_borrowed_fd(borrow(self.life), PollFlags::IN),
+                PollFd::new(&self.ended, PollFlags::IN),
+            ];
+            match poll(&mut events, ::core::option::Option::None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+            let [life, ended] = events;
+            if ended.revents().contains(PollFlags::IN) {
+                // Only that there was one matters; which child it was, waitid knows.
+                let mut signals = [0u8; 128];
+                let _ = ::rustix::io::read(&self.ended, &mut signals);
+            }
+            if !life.revents().is_empty() && !self.pass_signals_on()? {
+                return Ok(End::Abandoned);
+            }
+        }
+    }
+
+    /// Reaps whoever has ended, and returns the command's end if it was among them.
+    fn reap(&self, task: &Task<'_>) -> Result<Option<End>, Errno> {
+        loop {
+            let (pid, status) = match wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
+                Ok(Some(child)) => child,
+                Ok(_) | Err(Errno::CHILD) => return Ok(::core::option::Option::None),
+                Err(Errno::INTR) => continue,
+                Err(errno) => return Err(errno),
+            };
+            if pid.as_raw_nonzero().get() != self.command {
+                continue;
+            }
+            match status.stopping_signal() {
+                Some(signal) => task.report(Kind::Stopped, Process::Init, 0, signal),
+                _ => return Ok(Some(end_of(status))),
+            }
+        }
+    }
+
+    /// Reads the signals that the launcher was sent and sends them to the command; false when the launcher has gone.
+    fn pass_signals_on(&self) -> Result<bool, Errno> {
+        let mut signals = [0u8; 64];
+        let length = match ::rustix::io::read(borrow(self.life), &mut signals) {
+            Ok(0) => return Ok(false),
+            Ok(length) => length,
+            Err(Errno::INTR | Errno::AGAIN) => return Ok(true),
+            Err(errno) => return Err(errno),
+        };
+        for &signal in signals.iter().take(length) {
+            self.pass_on(signal as i32);
+        }
+        Ok(true)
+    }
+
+    /// A signal that went to the launcher's whole process group, by the terminal or by kill(2), has reached the command
+    /// already when it is in that group. This process is in it too: it has the same signal pending, from outside.
+    fn pass_on(&self, signal: i32) {
+        if self.shared_group && sys::take_pending(signal) == Some(0) {
+            return;
+        }
+        // What was stopped as a group goes on as a group.
+        let whole_group = signal == ::libc::SIGCONT && !self.shared_group;
+        let to = if whole_group { self.command.wrapping_neg() } else { self.command };
+        // The command may have ended a moment ago: then there is nobody to be told.
+        let _ = sys::kill(to, signal);
+    }
+}
+
+fn end_of(status: WaitStatus) -> End {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(status), _) => End::Exited(status),
+        (_, Some(signal)) => End::Killed(signal),
+        _ => End::Killed(::libc::SIGKILL),
+    }
+}
+
+/// Kills this process's children, and the orphans that come to it as they die, until none is left.
+fn end_descendants(children: RawFd) -> Result<(), Errno> {
+    loop {
+        let mut list = [0u8; 4096];
+        for word in files::read_start(children, &mut list)?.split(|&byte| byte == b' ') {
+            let pid = files::number(word);
+            if pid > 1 && pid != own_pid() {
+                let _ = sys::kill(pid, ::libc::SIGKILL);
+            }
+        }
+        match wait(WaitOptions::empty()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(Errno::CHILD) => return Ok(()),
+            Err(errno) => return Err(errno),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! AFTER CLONE: the processes inside, from the clone to the exec of the command and the end of init.
+//!
+//! Whoever runs here is a copy of one thread of a program that may have had many, so that any lock may be held for ever:
+//! there are raw system calls only, and nothing allocates, panics, prints, or decides what the plan has decided. The
+//! module has no prelude, so that `Vec`, `String`, `format!` and `println!` do not compile in it.
+//!
+//! - [`step`]: what a process does, as data
+//! - [`record`]: what it tells the launcher
+//! - `walk`: does the steps of a list, one after the other
+//! - `init`: PID 1: starts the command, passes signals on, reaps
+#![no_implicit_prelude]
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
+
+use ::core::ffi::{CStr, c_char};
+use ::core::prelude::rust_2024::*;
+use ::core::sync::atomic::AtomicU32;
+use ::rustix::fd::BorrowedFd;
+use ::rustix::termios::{Termios, Winsize};
+
+mod files;
+mod init;
+mod mounts;
+mod terminal;
+pub mod record;
+pub mod step;
+mod walk;
+
+pub use terminal::keep_terminal;
+
+use crate::sys::{self, RawFd, RawPid, SignalSet};
+use record::{Kind, Process, Record};
+use step::{Entry, Slot, Text};
+
+/// Everything that the processes inside need. The launcher makes it before the clone; they have it by copy-on-write.
+pub struct Task<'a> {
+    /// Every string of the plan, each with its NUL.
+    pub arena: &'a [u8],
+    /// What the new process does first.
+    pub setup: &'a [Entry],
+    /// What it does then, as PID 1. Empty: it walks the command's list itself.
+    pub init: &'a [Entry],
+    /// What the process does that becomes the command.
+    pub command: &'a [Entry],
+    /// Where to look for the command, in order.
+    pub candidates: &'a [Text],
+    /// The command's arguments and environment: pointers into `arena`, each list ended by a null pointer.
+    pub argv: &'a [*const c_char],
+    /// See `argv`.
+    pub envp: &'a [*const c_char],
+    /// Open descriptors, by slot; -1 where nothing is open yet.
+    pub slots: &'a mut [RawFd],
+    /// The descriptors above 2 that set-up keeps, in ascending order.
+    pub keep: &'a [RawFd],
+    /// The signals that the command starts with blocked: the caller's.
+    pub mask: SignalSet,
+    /// The settings and the size of the caller's terminal, where it has one.
+    pub terminal: Option<(Termios, Winsize)>,
+    /// Whether each step is reported when it is done.
+    pub trace: bool,
+    /// A stack for the process that becomes the command.
+    pub stack: &'a mut [u8],
+    /// The step that is being done, for a launcher that finds this process killed: see [`Progress`].
+    pub progress: &'a AtomicU32,
+    /// Set to false when the kernel has no open_tree(2): sources are then paths, and are bound in the old way.
+    pub detached: bool,
+    /// init's pid, for the command's tie; and the command's, once init has started it. Both as init sees them.
+    pub init_pid: RawPid,
+    /// See `init_pid`.
+    pub command_pid: RawPid,
+}
+
+impl<'a> Task<'a> {
+    /// The string at `text`. A plan whose text is not there cannot be made; the empty string stands for the type.
+    fn text(&self, text: Text) -> &'a CStr {
+        let bytes = self.arena.get(text.0 as usize..).unwrap_or_default();
+        CStr::from_bytes_until_nul(bytes).unwrap_or_default()
+    }
+
+    fn slot(&self, slot: Slot) -> RawFd {
+        self.slots.get(slot.0 as usize).copied().unwrap_or(-1)
+    }
+
+    fn set_slot(&mut self, slot: Slot, fd: RawFd) {
+        if let Some(place) = self.slots.get_mut(slot.0 as usize) {
+            *place = fd;
+        }
+    }
+
+    /// Tells the launcher. When nobody is there to be told, the life pipe says the same, and that is what is acted upon.
+    fn report(&self, kind: Kind, process: Process, step: usize, value: i32) {
+        let record = Record { kind, process, step: step as u16, value, nanos: record::now(self.trace) };
+        let _ = ::rustix::io::write(borrow(self.slot(Slot::RECORDS)), &record.to_bytes());
+    }
+}
+
+/// How far the processes inside have come: which of them, and at which step, in one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress(pub u32);
+
+impl Progress {
+    /// `process` is about to do step `step`.
+    pub fn at(process: Process, step: usize) -> Self {
+        Progress(((process as u32) << 16) | (step as u32 & 0xffff))
+    }
+
+    /// Where that was.
+    pub fn place(self) -> (Process, usize) {
+        let process = match self.0 >> 16 {
+            2 => Process::Init,
+            3 => Process::Command,
+            _ => Process::Setup,
+        };
+        (process, (self.0 & 0xffff) as usize)
+    }
+}
+
+/// Lives as the container's first process, in the new process of [`sys::clone`]; `handlers` is that one's.
+pub fn run(task: &mut Task<'_>, handlers: bool) -> ! {
+    if handlers {
+        drop_signal_handlers();
+    }
+    walk::walk(task, Process::Setup, task.setup);
+    match task.init.is_empty() {
+        true => walk::walk(task, Process::Command, task.command),
+        false => walk::walk(task, Process::Init, task.init),
+    }
+    sys::exit(step::FAILED)
+}
+
+/// Puts every signal that has a handler back to its default, as CLONE_CLEAR_SIGHAND would have: the handlers are the
+/// calling program's, and must not run in here. Ignored signals stay ignored.
+fn drop_signal_handlers() {
+    for signal in 1..=64 {
+        if let Ok(handler) = sys::signal_disposition(signal)
+            && handler != ::libc::SIG_DFL
+            && handler != ::libc::SIG_IGN
+        {
+            let _ = sys::set_signal_disposition(signal, ::libc::SIG_DFL);
+        }
+    }
+}
+
+/// The descriptor of a slot, for rustix.
+fn borrow(fd: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: slots hold descriptors that are open until the step that closes them; -1 is never stored as an open one,
+    // and would be refused by the kernel (EBADF), but must not be wrapped.
+    unsafe { BorrowedFd::borrow_raw(if fd < 0 { i32::MAX } else { fd }) }
+}
+
+/// This process's id in its own PID namespace.
+fn own_pid() -> RawPid {
+    ::rustix::process::getpid().as_raw_nonzero().get()
+}

@@ -1,0 +1,200 @@
+//! Mounts: taken, attached, made private, made read-only.
+
+use ::core::ffi::CStr;
+use ::core::prelude::rust_2024::*;
+use ::rustix::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use ::rustix::fs::{CWD, Mode, OFlags};
+use ::rustix::io::Errno;
+use ::rustix::mount::{
+    MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount_change, move_mount,
+};
+
+use super::step::{Slot, Text};
+use super::{Task, borrow};
+use crate::sys::{self, RawFd};
+
+/// Makes every mount of this namespace private.
+pub fn make_private() -> Result<(), Errno> {
+    mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)
+}
+
+/// Takes the tree at `path` into `slot`.
+pub fn open_tree(task: &mut Task<'_>, path: Text, slot: Slot) -> Result<(), Errno> {
+    let name = task.text(path);
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    let taken = match task.detached {
+        true => ::rustix::mount::open_tree(CWD, name, flags),
+        false => Err(Errno::NOSYS),
+    };
+    let fd = match taken {
+        // EPERM is a system call filter's answer; if it is the kernel's, the bind will be refused in the same way.
+        Err(Errno::NOSYS | Errno::PERM) => {
+            task.detached = false;
+            ::rustix::fs::openat(CWD, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?
+        }
+        taken => taken?,
+    };
+    task.set_slot(slot, fd.into_raw_fd());
+    Ok(())
+}
+
+/// Attaches what is in `slot` at `target`, and closes it.
+pub fn attach(task: &mut Task<'_>, slot: Slot, target: Text) -> Result<(), Errno> {
+    let source = task.slot(slot);
+    let target = task.text(target);
+    match task.detached {
+        true => {
+            let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_SYMLINKS;
+            move_mount(borrow(source), c"", CWD, target, flags)?;
+        }
+        false => bind(source, target)?,
+    }
+    task.set_slot(slot, -1);
+    // SAFETY: the slot owned the descriptor, and has just given it up.
+    drop(unsafe { OwnedFd::from_raw_fd(source) });
+    Ok(())
+}
+
+/// Before Linux 5.2: binds the file behind an open path, by its name in /proc.
+fn bind(source: RawFd, target: &CStr) -> Result<(), Errno> {
+    let mut name = [0u8; 32];
+    let prefix = b"/proc/self/fd/";
+    let mut digits = [0u8; 10];
+    let mut rest = source as u32;
+    let mut length = 0usize;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0'.wrapping_add((rest % 10) as u8);
+        rest /= 10;
+        length = length.wrapping_add(1);
+        if rest == 0 {
+            break;
+        }
+    }
+    let digits = digits.get(digits.len().saturating_sub(length)..).unwrap_or_default();
+    for (place, &byte) in name.iter_mut().zip(prefix.iter().chain(digits)) {
+        *place = byte;
+    }
+    let name = CStr::from_bytes_until_nul(&name).unwrap_or_default();
+    ::rustix::mount::mount_bind_recursive(name, target)
+}
+
+/// mount(2) of a file system without a source; its kind is its name in the list of mounts.
+pub fn mount(kind: &CStr, target: &CStr, flags: u32, options: &CStr) -> Result<(), Errno> {
+    let options = if options.is_empty() { ::core::option::Option::None } else { Some(options) };
+    ::rustix::mount::mount(kind, target, kind, MountFlags::from_bits_retain(flags), options)
+}
+
+/// The new root: the mount at `path`. The old one then lies at the same place, beneath.
+pub fn enter_root(path: &CStr) -> Result<(), Errno> {
+    ::rustix::process::chdir(path)?;
+    ::rustix::process::pivot_root(c".", c".")
+}
+
+/// Makes the tree at `path` read-only, with every mount below it.
+pub fn set_read_only(path: &CStr) -> Result<(), Errno> {
+    match sys::set_tree_read_only(path) {
+        Err(Errno::NOSYS | Errno::PERM) => remount_each(path),
+        result => result,
+    }
+}
+
+/// Before Linux 5.12: remounts `path`, and everything that mountinfo lists below it, read-only.
+fn remount_each(path: &CStr) -> Result<(), Errno> {
+    remount(path)?;
+    let file = ::rustix::fs::openat(CWD, c"/proc/self/mountinfo", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    // A line holds one path of at most 4,096 bytes, each up to four long when escaped, twice.
+    let mut buffer = [0u8; 40_960];
+    let mut filled = 0usize;
+    loop {
+        let room = buffer.get_mut(filled..).unwrap_or_default();
+        let read = ::rustix::io::read(&file, room)?;
+        filled = filled.saturating_add(read);
+        let mut start = 0usize;
+        while let Some(line) = line_at(&buffer, start, filled) {
+            let end = start.saturating_add(line.len());
+            remount_line(line, path)?;
+            start = end.saturating_add(1);
+        }
+        if read == 0 {
+            return Ok(());
+        }
+        if start == 0 && filled == buffer.len() {
+            return Err(Errno::OVERFLOW);
+        }
+        buffer.copy_within(start..filled, 0);
+        filled = filled.saturating_sub(start);
+    }
+}
+
+/// The line that starts at `start`, without its end, if it is whole.
+fn line_at(buffer: &[u8], start: usize, filled: usize) -> Option<&[u8]> {
+    let rest = buffer.get(start..filled)?;
+    let end = rest.iter().position(|&byte| byte == b'\n')?;
+    rest.get(..end)
+}
+
+/// Remounts the mount point of a line of mountinfo, its fifth field, if it lies below `path`.
+fn remount_line(line: &[u8], path: &CStr) -> Result<(), Errno> {
+    let Some(field) = line.split(|&byte| byte == b' ').nth(4) else {
+        return Err(Errno::INVAL);
+    };
+    let mut point = [0u8; 4097];
+    let length = unescape(field, &mut point);
+    let top = path.to_bytes();
+    let below = match point.get(..length).and_then(|point| point.strip_prefix(top)) {
+        Some(rest) => top == b"/" || rest.first() == Some(&b'/'),
+        _ => false,
+    };
+    if !below {
+        return Ok(());
+    }
+    match remount(CStr::from_bytes_until_nul(&point).unwrap_or_default()) {
+        // No mount point is at that name now: it lies beneath another mount, where no name leads to it.
+        Err(Errno::INVAL | Errno::NOENT | Errno::NOTDIR) => Ok(()),
+        result => result,
+    }
+}
+
+/// Undoes mountinfo's `\ooo` for blanks and the like (proc_pid_mountinfo(5)); returns the length.
+fn unescape(field: &[u8], out: &mut [u8]) -> usize {
+    let mut rest = field;
+    let mut length = 0usize;
+    while let Some((&byte, tail)) = rest.split_first() {
+        let (byte, tail) = match (byte, tail) {
+            (b'\\', [a, b, c, tail @ ..]) => {
+                let octal = |digit: u8| digit.wrapping_sub(b'0') & 7;
+                ((octal(*a) << 6) | (octal(*b) << 3) | octal(*c), tail)
+            }
+            (byte, tail) => (byte, tail),
+        };
+        if let Some(place) = out.get_mut(length) {
+            *place = byte;
+            length = length.saturating_add(1);
+        }
+        rest = tail;
+    }
+    length
+}
+
+/// From statvfs(3); not in libc for musl.
+const ST_RELATIME: ::libc::c_ulong = 4096;
+
+/// mount(MS_REMOUNT|MS_BIND|MS_RDONLY), with the flags that the mount has: those that came with the user namespace are
+/// locked, and leaving one out is refused (mount_namespaces(7)).
+fn remount(path: &CStr) -> Result<(), Errno> {
+    let now = ::rustix::fs::statvfs(path)?.f_flag.bits() as u32;
+    // The low bits of statvfs(3) and mount(2) are the same; the bits of "noatime", "nodiratime" and "relatime" are not.
+    let same = ::libc::MS_RDONLY | ::libc::MS_NOSUID | ::libc::MS_NODEV | ::libc::MS_NOEXEC;
+    let mut flags = (now & same as u32) | ::libc::MS_RDONLY as u32;
+    for (statvfs, mount) in [
+        (::libc::ST_NOATIME, ::libc::MS_NOATIME),
+        (::libc::ST_NODIRATIME, ::libc::MS_NODIRATIME),
+        (ST_RELATIME, ::libc::MS_RELATIME),
+    ] {
+        if now & statvfs as u32 != 0 {
+            flags |= mount as u32;
+        }
+    }
+    ::rustix::mount::mount_remount(path, MountFlags::BIND | MountFlags::from_bits_retain(flags), c"")
+}
+

@@ -1,0 +1,212 @@
+//! What a process inside does, as data: small `Copy` values that point into the plan's arena and at its slots.
+//!
+//! Each step is one thing that can be refused, a few system calls at most. What each looks like to a reader (name,
+//! arguments, plain words, man page) is in [`crate::plan::describe`].
+
+use ::core::prelude::rust_2024::*;
+
+/// The exit status of a process inside that was refused a step; the launcher has been told which.
+pub const FAILED: i32 = 125;
+
+/// A string: where it starts in the arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Text(pub u32);
+
+/// A place for an open descriptor, known by number before it is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Slot(pub u16);
+
+impl Slot {
+    /// The read end of the life pipe: its end of file means that the launcher has gone. The first byte says that the id
+    /// maps are written; each byte after that is a signal for the command.
+    pub const LIFE: Slot = Slot(0);
+    /// The socket to which records go.
+    pub const RECORDS: Slot = Slot(1);
+    /// The inner side of the command's pseudo-terminal.
+    pub const TERMINAL: Slot = Slot(2);
+    /// The list of init's children in /proc, when init has no PID namespace to clear up for it.
+    pub const CHILDREN: Slot = Slot(3);
+    /// The first of the slots that the sources of mounts get.
+    pub const SOURCES: u16 = 4;
+}
+
+/// A step of a list, with what the user's `Try` allows in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What is done.
+    pub step: Step,
+    /// What is done when that is refused. The launcher is told of it, and tells the user.
+    pub instead: Option<Step>,
+}
+
+/// One thing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// prctl(PR_SET_PDEATHSIG): be killed when the launcher dies; then look at the life pipe, since it may have died
+    /// before. In a new PID namespace getppid() is 0 either way and says nothing. The kernel takes the signal back at
+    /// every change of credentials, so this is done again after the last.
+    Tie,
+    /// As [`Step::Tie`], for the command under an init that has no PID namespace to take everything down with it.
+    TieToInit,
+    /// close_range(2) around what is kept: nothing of the caller's that was not asked for comes along.
+    CloseOthers,
+    /// Sets what a signal does: before init waits for children (SIGCHLD ignored would lose their status), and before the
+    /// exec (SIGPIPE, which Rust's runtime ignores).
+    SetSignal {
+        /// The signal.
+        signal: i32,
+        /// Whether it is ignored, or has its default effect.
+        ignore: bool,
+    },
+    /// Waits for the first byte on the life pipe. Until the id maps are written this process has no user id inside, and
+    /// files that it made would belong to nobody.
+    AwaitIdMaps,
+    /// setresgid, setgroups, setresuid: become ids of the map when one's own is not among them. Capabilities are kept
+    /// (PR_SET_KEEPCAPS) until the exec, since set-up goes on.
+    BecomeIds {
+        /// User id inside.
+        uid: u32,
+        /// Group id inside.
+        gid: u32,
+        /// Whether the supplementary groups are dropped; a map written without privileges forbids setgroups.
+        drop_groups: bool,
+    },
+    /// setrlimit(RLIMIT_NOFILE) up to the hard limit, while many volumes are open at once.
+    RaiseOpenFiles,
+    /// Puts the soft limit back.
+    RestoreOpenFiles {
+        /// The caller's soft limit.
+        soft: u64,
+    },
+    /// unshare(2) of one kind of namespace, so that a refusal names the kind.
+    Unshare {
+        /// One of CLONE_NEW*.
+        flag: i32,
+    },
+    /// Writes the clocks' offsets, possible only until a process is in the time namespace, and enters it
+    /// (time_namespaces(7): unshare moves only children there).
+    SetClocks {
+        /// The lines of timens_offsets.
+        offsets: Text,
+    },
+    /// mount(MS_REC|MS_PRIVATE) on /: no mount made here is seen outside, nor one made outside later in here.
+    MakePrivate,
+    /// open_tree(OPEN_TREE_CLONE, AT_RECURSIVE): a copy of the tree at `path`, not yet attached anywhere. Sources are
+    /// taken before anything is laid over them. Before Linux 5.2: the path is opened, and bound when it is attached.
+    OpenTree {
+        /// The path outside.
+        path: Text,
+        /// Where the descriptor goes.
+        slot: Slot,
+    },
+    /// move_mount(2): attaches what [`Step::OpenTree`] took.
+    Attach {
+        /// Where the descriptor is.
+        slot: Slot,
+        /// The path inside.
+        target: Text,
+    },
+    /// mount_setattr(AT_RECURSIVE): the whole tree read-only, with no mount forgotten. Before Linux 5.12: a remount for
+    /// each line of mountinfo, keeping the flags that are locked.
+    SetReadOnly {
+        /// The top of the tree.
+        path: Text,
+    },
+    /// chdir and pivot_root(".", "."): the new root; the old one lies beneath until [`Step::DetachOldRoot`].
+    EnterRoot {
+        /// A mount point.
+        path: Text,
+    },
+    /// umount2(".", MNT_DETACH): from here on nothing of the old root has a name.
+    DetachOldRoot,
+    /// mount(2) of a file system that has no source.
+    Mount {
+        /// Such as proc.
+        kind: Text,
+        /// Where.
+        target: Text,
+        /// MS_* flags.
+        flags: u32,
+        /// Options of that file system.
+        options: Text,
+    },
+    /// Nothing: the host's /proc stays where it is. Only ever what is done instead of a fresh one.
+    KeepProc,
+    /// mkdir(2); one that is there already will do.
+    MakeDirectory {
+        /// Where.
+        path: Text,
+    },
+    /// An empty file to mount on; one that is there already will do.
+    MakeFile {
+        /// Where.
+        path: Text,
+    },
+    /// symlink(2).
+    MakeSymlink {
+        /// What it points to.
+        to: Text,
+        /// Where.
+        path: Text,
+    },
+    /// sethostname(2).
+    SetHostname {
+        /// The name.
+        name: Text,
+    },
+    /// Brings `lo` up: a new network namespace has it down, and 127.0.0.1 cannot be reached.
+    LoopbackUp,
+    /// chdir(2), then getcwd(2): a directory that is not below the root would be a way out (CVE-2024-21626).
+    ChangeDirectory {
+        /// Where.
+        path: Text,
+    },
+    /// A pseudo-terminal, in the devpts that the command will see: the outer side goes to the launcher, over the socket
+    /// of the records; the inner one gets the settings and the size of the caller's terminal.
+    OpenTerminal,
+    /// setsid(2) and TIOCSCTTY: the session of the command's own terminal.
+    LeadSession,
+    /// setpgid(2), and tcsetpgrp(3) on a terminal of one's own: a group that job control can stop, since its parent is
+    /// in the same session.
+    LeadGroup {
+        /// Whether there is such a terminal.
+        foreground: bool,
+    },
+    /// dup3(2) of the terminal over a standard descriptor.
+    TerminalAs {
+        /// 0, 1 or 2.
+        fd: i32,
+    },
+    /// prctl(PR_SET_NAME): what ps shows.
+    Rename {
+        /// At most 15 bytes.
+        name: Text,
+    },
+    /// prctl(PR_SET_DUMPABLE, 0): nobody inside can trace init or open its memory, its program or its descriptors.
+    HideInit,
+    /// prctl(PR_SET_CHILD_SUBREAPER): orphans come to init although it is not PID 1; and the list of its children is
+    /// opened, by which it ends them.
+    Subreaper,
+    /// clone(CLONE_VM|CLONE_VFORK): the process that becomes the command; init goes on when it has executed it.
+    SpawnCommand,
+    /// init's life: passes signals on, reaps, and ends when the command or the launcher does.
+    Supervise {
+        /// Whether the command is in the launcher's process group, and so gets the signals to that group itself.
+        shared_group: bool,
+        /// Whether init has to end what is left; otherwise the kernel does, with the PID namespace.
+        sweep: bool,
+    },
+    /// prctl(PR_SET_NO_NEW_PRIVS).
+    NoNewPrivileges,
+    /// fcntl(F_SETFD, 0): this descriptor stays open across the exec.
+    PassFd {
+        /// Which.
+        fd: i32,
+    },
+    /// rt_sigprocmask(2): the caller's mask.
+    RestoreSignalMask,
+    /// Tells the launcher that all is set up.
+    Ready,
+    /// execve(2), in each directory of PATH in turn.
+    Exec,
+}

@@ -1,0 +1,62 @@
+//! Terminals: the command's own, and the caller's.
+
+use ::core::mem::MaybeUninit;
+use ::core::option::Option::None;
+use ::core::prelude::rust_2024::*;
+use ::rustix::fd::{AsFd, IntoRawFd, OwnedFd};
+use ::rustix::fs::{Mode, OFlags};
+use ::rustix::io::{Errno, IoSlice};
+use ::rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+use ::rustix::pty::OpenptFlags;
+use ::rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr, tcsetwinsize};
+
+use super::files::close_others;
+use super::record::{Kind, Process, Record};
+use super::step::Slot;
+use super::{Task, borrow};
+use crate::sys::{self, RawFd};
+
+/// Opens a pseudo-terminal, sends its outer side to the launcher and keeps the inner one in its slot.
+pub fn open_terminal(task: &mut Task<'_>) -> Result<(), Errno> {
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let outer = ::rustix::fs::open(c"/dev/ptmx", flags, Mode::empty())?;
+    ::rustix::pty::unlockpt(&outer)?;
+    // By the descriptor, not by name: nobody can put another file in its place (TIOCGPTPEER, Linux 4.13).
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let inner = ::rustix::pty::ioctl_tiocgptpeer(&outer, flags)?;
+    if let Some((settings, size)) = &task.terminal {
+        tcsetattr(&inner, OptionalActions::Now, settings)?;
+        tcsetwinsize(&inner, *size)?;
+    }
+    send_terminal(task, &outer)?;
+    task.set_slot(Slot::TERMINAL, inner.into_raw_fd());
+    Ok(())
+}
+
+fn send_terminal(task: &Task<'_>, outer: &OwnedFd) -> Result<(), Errno> {
+    let record = Record { kind: Kind::Terminal, process: Process::Setup, step: 0, value: 0, nanos: 0 }.to_bytes();
+    let mut space = [MaybeUninit::uninit(); ::rustix::cmsg_space!(ScmRights(1))];
+    let mut message = SendAncillaryBuffer::new(&mut space);
+    let descriptors = [outer.as_fd()];
+    message.push(SendAncillaryMessage::ScmRights(&descriptors));
+    let records = borrow(task.slot(Slot::RECORDS));
+    ::rustix::net::sendmsg(records, &[IoSlice::new(&record)], &mut message, SendFlags::NOSIGNAL).map(drop)
+}
+
+/// Waits until the launcher has gone, and puts the caller's terminal back if it is still as the launcher left it: in
+/// raw mode, because the launcher was killed. Anything else there was set by somebody who knows better.
+pub fn keep_terminal(terminal: RawFd, life: RawFd, raw: &Termios, saved: &Termios) -> ! {
+    let _ = close_others(&[terminal.min(life), terminal.max(life)]);
+    // A process group of its own: a signal to the launcher's group is not for it.
+    let _ = ::rustix::process::setpgid(None, None);
+    let mut byte = [0u8; 1];
+    while let Err(Errno::INTR) = ::rustix::io::read(borrow(life), &mut byte) {}
+    if let Ok(now) = tcgetattr(borrow(terminal))
+        && now.local_modes == raw.local_modes
+        && now.input_modes == raw.input_modes
+        && now.output_modes == raw.output_modes
+    {
+        let _ = tcsetattr(borrow(terminal), OptionalActions::Now, saved);
+    }
+    sys::exit(0)
+}

@@ -1,0 +1,178 @@
+//! Does the steps of a list, one after the other. The first that is refused is the end of the process.
+
+use ::core::prelude::rust_2024::*;
+use ::core::sync::atomic::Ordering;
+use ::rustix::event::{PollFd, PollFlags, poll};
+use ::rustix::fs::Access;
+use ::rustix::io::Errno;
+use ::rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
+
+use super::record::{Kind, Process};
+use super::step::{Entry, FAILED, Slot, Step, Text};
+use super::{Progress, Task, borrow, files, init, mounts, terminal};
+use crate::sys;
+
+/// Does every step of `list`.
+pub fn walk(task: &mut Task<'_>, process: Process, list: &[Entry]) {
+    for (number, entry) in list.iter().enumerate() {
+        task.progress.store(Progress::at(process, number).0, Ordering::Relaxed);
+        match perform(task, entry.step) {
+            // `Ready` is a report itself.
+            Ok(()) if task.trace && entry.step != Step::Ready => task.report(Kind::Done, process, number, 0),
+            Ok(()) => {}
+            Err(errno) => step_down(task, process, number, entry, errno),
+        }
+    }
+}
+
+/// A step was refused: does what the plan names instead, or gives up.
+fn step_down(task: &mut Task<'_>, process: Process, number: usize, entry: &Entry, errno: Errno) {
+    if let Some(step) = entry.instead
+        && perform(task, step).is_ok()
+    {
+        return task.report(Kind::SteppedDown, process, number, errno.raw_os_error());
+    }
+    task.report(Kind::Failed, process, number, errno.raw_os_error());
+    sys::exit(FAILED)
+}
+
+/// Does one step.
+fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
+    match step {
+        Step::Tie => tie(task),
+        Step::TieToInit => tie_to_init(task),
+        Step::CloseOthers => files::close_others(task.keep),
+        Step::SetSignal { signal, ignore } => {
+            sys::set_signal_disposition(signal, if ignore { ::libc::SIG_IGN } else { ::libc::SIG_DFL })
+        }
+        Step::AwaitIdMaps => await_id_maps(task),
+        Step::BecomeIds { uid, gid, drop_groups } => become_ids(uid, gid, drop_groups),
+        Step::RaiseOpenFiles => {
+            let limit = ::rustix::process::getrlimit(Resource::Nofile);
+            ::rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
+        }
+        Step::RestoreOpenFiles { soft } => {
+            let limit = ::rustix::process::getrlimit(Resource::Nofile);
+            ::rustix::process::setrlimit(Resource::Nofile, Rlimit { current: Some(soft), maximum: limit.maximum })
+        }
+        Step::Unshare { flag } => sys::unshare(flag),
+        Step::SetClocks { offsets } => files::set_clocks(task.text(offsets)),
+        Step::MakePrivate => mounts::make_private(),
+        Step::OpenTree { path, slot } => mounts::open_tree(task, path, slot),
+        Step::Attach { slot, target } => mounts::attach(task, slot, target),
+        Step::SetReadOnly { path } => mounts::set_read_only(task.text(path)),
+        Step::EnterRoot { path } => mounts::enter_root(task.text(path)),
+        Step::DetachOldRoot => ::rustix::mount::unmount(c".", ::rustix::mount::UnmountFlags::DETACH),
+        Step::Mount { kind, target, flags, options } => {
+            mounts::mount(task.text(kind), task.text(target), flags, task.text(options))
+        }
+        Step::KeepProc => Ok(()),
+        Step::MakeDirectory { path } => files::make_directory(task.text(path)),
+        Step::MakeFile { path } => files::make_file(task.text(path)),
+        Step::MakeSymlink { to, path } => ::rustix::fs::symlink(task.text(to), task.text(path)),
+        Step::SetHostname { name } => ::rustix::system::sethostname(task.text(name).to_bytes()),
+        Step::LoopbackUp => sys::loopback_up(),
+        Step::ChangeDirectory { path } => files::change_directory(task.text(path)),
+        Step::OpenTerminal => terminal::open_terminal(task),
+        Step::LeadSession => {
+            ::rustix::process::setsid()?;
+            ::rustix::process::ioctl_tiocsctty(borrow(task.slot(Slot::TERMINAL)))
+        }
+        Step::LeadGroup { foreground } => lead_group(task, foreground),
+        Step::TerminalAs { fd } => sys::duplicate_onto(task.slot(Slot::TERMINAL), fd),
+        Step::Rename { name } => ::rustix::thread::set_name(task.text(name)),
+        Step::HideInit => ::rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable),
+        Step::Subreaper => init::become_subreaper(task),
+        Step::SpawnCommand => init::spawn_command(task),
+        Step::Supervise { shared_group, sweep } => init::supervise(task, shared_group, sweep),
+        Step::NoNewPrivileges => ::rustix::thread::set_no_new_privs(true),
+        Step::PassFd { fd } => sys::keep_across_exec(fd),
+        Step::RestoreSignalMask => {
+            sys::set_signal_mask(task.mask);
+            Ok(())
+        }
+        Step::Ready => {
+            task.report(Kind::Ready, Process::Command, 0, 0);
+            Ok(())
+        }
+        Step::Exec => Err(exec(task)),
+    }
+}
+
+fn tie(task: &Task<'_>) -> Result<(), Errno> {
+    ::rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    let mut life = [PollFd::from_borrowed_fd(borrow(task.slot(Slot::LIFE)), PollFlags::empty())];
+    poll(&mut life, Some(&::rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 }))?;
+    match life {
+        [life] if life.revents().contains(PollFlags::HUP) => sys::exit(FAILED),
+        _ => Ok(()),
+    }
+}
+
+fn tie_to_init(task: &Task<'_>) -> Result<(), Errno> {
+    ::rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    match ::rustix::process::getppid() {
+        Some(parent) if parent.as_raw_nonzero().get() == task.init_pid => Ok(()),
+        _ => sys::exit(FAILED),
+    }
+}
+
+fn await_id_maps(task: &Task<'_>) -> Result<(), Errno> {
+    let mut byte = [0u8; 1];
+    loop {
+        match ::rustix::io::read(borrow(task.slot(Slot::LIFE)), &mut byte) {
+            Ok(0) => sys::exit(FAILED),
+            Ok(_) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+fn become_ids(uid: u32, gid: u32, drop_groups: bool) -> Result<(), Errno> {
+    let (uid, gid) = (::rustix::fs::Uid::from_raw(uid), ::rustix::fs::Gid::from_raw(gid));
+    ::rustix::thread::set_keep_capabilities(true)?;
+    if drop_groups {
+        ::rustix::thread::set_thread_groups(&[])?;
+    }
+    ::rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+    ::rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+    let mut sets = ::rustix::thread::capabilities(::core::option::Option::None)?;
+    sets.effective = sets.permitted;
+    ::rustix::thread::set_capabilities(::core::option::Option::None, sets)?;
+    // The change of ids has closed /proc/self to ourselves (proc(5), dumpable); set-up writes there.
+    ::rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)
+}
+
+fn lead_group(task: &Task<'_>, foreground: bool) -> Result<(), Errno> {
+    ::rustix::process::setpgid(::core::option::Option::None, ::core::option::Option::None)?;
+    match foreground {
+        // SIGTTOU, which a background group gets for this, is blocked until the mask is restored.
+        true => ::rustix::termios::tcsetpgrp(borrow(task.slot(Slot::TERMINAL)), ::rustix::process::getpid()),
+        false => Ok(()),
+    }
+}
+
+/// Tries each candidate; returns what kept the last one that matters from being executed. A file that may not be
+/// executed is remembered over files that are not there, as shells do.
+fn exec(task: &Task<'_>) -> Errno {
+    let mut worst = Errno::NOENT;
+    for &candidate in task.candidates {
+        match exec_one(task, candidate) {
+            Errno::NOENT | Errno::NOTDIR => {}
+            // Only a file that is there: a directory of PATH that one may not search holds nothing that could be found.
+            Errno::ACCESS => {
+                if ::rustix::fs::access(task.text(candidate), Access::EXISTS).is_ok() {
+                    worst = Errno::ACCESS;
+                }
+            }
+            errno => return errno,
+        }
+    }
+    worst
+}
+
+fn exec_one(task: &Task<'_>, path: Text) -> Errno {
+    // SAFETY: the launcher ended both lists with a null pointer, and every string of the arena with a NUL.
+    unsafe { sys::execve(task.text(path), task.argv.as_ptr(), task.envp.as_ptr()) }
+}

@@ -1,0 +1,5 @@
+//! DIALECTS: each reads one way of asking, once, and writes a [`crate::Spec`].
+
+#[cfg(feature = "cli")]
+pub mod flags;
+pub mod spec_file;

@@ -1,0 +1,93 @@
+//! FACTS: read-only questions to this machine and about the caller, asked once, before anything is decided.
+
+use crate::error::Result;
+use crate::spec::{Mount, Spec};
+use crate::sys;
+use rustix::thread::CapabilitySet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// What [`crate::plan`] needs to know. Plain data, so that a plan can be made for any host, on any host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The caller's user id.
+    pub uid: u32,
+    /// The caller's group id.
+    pub gid: u32,
+    /// Whether the caller may map any user ids (CAP_SETUID in its user namespace).
+    pub may_map_users: bool,
+    /// Whether the caller may map any group ids (CAP_SETGID in its user namespace).
+    pub may_map_groups: bool,
+    /// Whether the kernel started this program with privileges that its caller does not have.
+    pub privileged_start: bool,
+    /// The caller's working directory; none when it has been removed or cannot be reached.
+    pub cwd: Option<PathBuf>,
+    /// The caller's environment.
+    pub env: Vec<(OsString, OsString)>,
+    /// Whether standard input, output and error are terminals.
+    pub terminals: [bool; 3],
+    /// Whether the caller's session has a terminal, which sends signals to process groups.
+    pub controlling_terminal: bool,
+    /// How many files may be open: the soft limit.
+    pub open_files: u64,
+    /// How many files may be open: the hard limit.
+    pub most_open_files: u64,
+    /// Whether the caller ignores SIGCHLD.
+    pub ignores_sigchld: bool,
+    /// Whether the calling thread is the process's first, so that its end is the end of the process.
+    pub main_thread: bool,
+    /// Those of [`Spec::pass_fds`] that are not open.
+    pub closed_fds: Vec<i32>,
+    /// For each of [`Spec::mounts`], whether its source is there and is no directory.
+    pub file_sources: Vec<bool>,
+}
+
+impl Facts {
+    /// Asks what `spec` makes it necessary to know.
+    ///
+    /// # Errors
+    /// When the kernel does not answer a question that it always answers.
+    pub fn gather(spec: &Spec) -> Result<Self> {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+        let capabilities = rustix::thread::capabilities(None).map(|sets| sets.effective).unwrap_or(CapabilitySet::empty());
+        Ok(Facts {
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+            may_map_users: capabilities.contains(CapabilitySet::SETUID),
+            may_map_groups: capabilities.contains(CapabilitySet::SETGID),
+            privileged_start: sys::started_with_privileges(),
+            cwd: std::env::current_dir().ok(),
+            env: std::env::vars_os().collect(),
+            terminals: [
+                rustix::termios::isatty(rustix::stdio::stdin()),
+                rustix::termios::isatty(rustix::stdio::stdout()),
+                rustix::termios::isatty(rustix::stdio::stderr()),
+            ],
+            controlling_terminal: has_controlling_terminal(),
+            open_files: limit.current.unwrap_or(u64::MAX),
+            most_open_files: limit.maximum.unwrap_or(u64::MAX),
+            ignores_sigchld: sys::signal_disposition(libc::SIGCHLD).is_ok_and(|handler| handler == libc::SIG_IGN),
+            main_thread: rustix::thread::gettid() == rustix::process::getpid(),
+            closed_fds: spec.pass_fds.iter().copied().filter(|&fd| !is_open(fd)).collect(),
+            file_sources: spec.mounts.iter().map(is_file_source).collect(),
+        })
+    }
+}
+
+/// Whether /dev/tty, which stands for the terminal of one's session, can be opened (tty(4)).
+fn has_controlling_terminal() -> bool {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    rustix::fs::open(c"/dev/tty", flags, Mode::empty()).is_ok()
+}
+
+fn is_open(fd: i32) -> bool {
+    fd >= 0 && sys::is_open(fd)
+}
+
+fn is_file_source(mount: &Mount) -> bool {
+    match mount {
+        Mount::Bind { source, .. } => Path::new(source).metadata().is_ok_and(|data| !data.is_dir()),
+        Mount::Tmpfs { .. } => false,
+    }
+}

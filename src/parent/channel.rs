@@ -1,0 +1,116 @@
+//! The launcher's end of the reports.
+
+use crate::child::record::{Kind, Process, Record};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::{Errno, IoSliceMut};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType, recvmsg, socketpair,
+};
+use std::mem::MaybeUninit;
+
+/// Something that happened inside.
+#[derive(Debug)]
+pub enum Event {
+    /// A step is done.
+    Done {
+        /// By which process.
+        process: Process,
+        /// Which step of its list.
+        step: usize,
+        /// When: nanoseconds of the real-time clock.
+        nanos: u64,
+    },
+    /// A step was refused, and what the plan names instead was done.
+    SteppedDown {
+        /// By which process.
+        process: Process,
+        /// Which step of its list.
+        step: usize,
+        /// The kernel's answer.
+        errno: i32,
+    },
+    /// A step was refused.
+    Failed {
+        /// To which process.
+        process: Process,
+        /// Which step of its list.
+        step: usize,
+        /// The kernel's answer.
+        errno: i32,
+    },
+    /// All is set up, and the exec is next.
+    Ready {
+        /// The process that becomes the command, as the launcher sees it.
+        pid: i32,
+        /// When.
+        nanos: u64,
+    },
+    /// The exec has happened, unless [`Event::Failed`] came first.
+    Started {
+        /// When.
+        nanos: u64,
+    },
+    /// The outer side of the command's terminal.
+    Terminal(OwnedFd),
+    /// The command was stopped by a signal.
+    Stopped(i32),
+    /// The command exited.
+    Exited(i32),
+    /// The command was ended by a signal.
+    Killed(i32),
+}
+
+/// A socket and not a pipe, since the kernel writes down who sent each message, and says it in the receiver's process
+/// ids (unix(7), SO_PASSCRED): nothing else tells the launcher which process in the container the command is.
+pub struct Channel(OwnedFd);
+
+impl Channel {
+    /// The launcher's end and the other one.
+    pub fn new() -> Result<(Channel, OwnedFd), Errno> {
+        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        rustix::net::sockopt::set_socket_passcred(&ours, true)?;
+        Ok((Channel(ours), theirs))
+    }
+
+    /// Waits for the next event; none when the other end is closed in every process.
+    pub fn receive(&self) -> Option<Event> {
+        let mut bytes = [0u8; Record::SIZE];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1), ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let length = loop {
+            let mut parts = [IoSliceMut::new(&mut bytes)];
+            match recvmsg(&self.0, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC) {
+                Ok(message) => break message.bytes,
+                Err(Errno::INTR) => {}
+                Err(_) => return None,
+            }
+        };
+        let (mut sender, mut terminal) = (0, None);
+        for message in control.drain() {
+            match message {
+                RecvAncillaryMessage::ScmCredentials(credentials) => sender = credentials.pid.as_raw_nonzero().get(),
+                RecvAncillaryMessage::ScmRights(descriptors) => terminal = descriptors.last(),
+                _ => {}
+            }
+        }
+        let record = Record::from_bytes(&bytes[..length])?;
+        let (process, step) = (record.process, usize::from(record.step));
+        Some(match record.kind {
+            Kind::Done => Event::Done { process, step, nanos: record.nanos },
+            Kind::SteppedDown => Event::SteppedDown { process, step, errno: record.value },
+            Kind::Failed => Event::Failed { process, step, errno: record.value },
+            Kind::Ready => Event::Ready { pid: sender, nanos: record.nanos },
+            Kind::Started => Event::Started { nanos: record.nanos },
+            Kind::Terminal => Event::Terminal(terminal?),
+            Kind::Stopped => Event::Stopped(record.value),
+            Kind::Exited => Event::Exited(record.value),
+            Kind::Killed => Event::Killed(record.value),
+        })
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,303 @@
+//! OUTSIDE: makes the new process, writes its id maps, and stays with it until it ends.
+//!
+//! [`launch`] does a [`Plan`] and returns a [`Running`] container. What a command-line tool wants besides (signals passed
+//! on, a terminal, a time limit) is [`supervise`].
+
+mod channel;
+mod clone;
+mod handshake;
+mod hint;
+mod supervise;
+mod terminal;
+
+pub use channel::Event;
+pub use supervise::{GRACE, supervise};
+
+use crate::child::record::Process;
+use crate::child::step::{Slot, Step};
+use crate::child::{Progress, Task};
+use crate::error::{Error, Errno, Kind, Result};
+use crate::plan::{ParentStep, Plan};
+use crate::sys::{self, RawPid, SharedNumber, SignalSet};
+use channel::Channel;
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
+
+/// Bytes of stack for the process that becomes the command: it makes system calls only.
+const COMMAND_STACK: usize = 64 * 1024;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It exited with this status.
+    Exited(i32),
+    /// This signal ended it.
+    Killed(i32),
+    /// It was ended because its time was over.
+    TimedOut,
+}
+
+impl Outcome {
+    /// The exit status that stands for it: the command's own, 128+n for signal n, 124 for a time limit.
+    pub fn exit_status(self) -> u8 {
+        match self {
+            Outcome::Exited(status) => status as u8,
+            Outcome::Killed(signal) => 128 + signal as u8,
+            Outcome::TimedOut => 124,
+        }
+    }
+}
+
+/// Is told what happens, when it happens.
+pub trait Observer {
+    /// Something happened inside.
+    fn event(&mut self, plan: &Plan, event: &Event);
+    /// The launcher has done a step.
+    fn parent_step(&mut self, _plan: &Plan, _step: ParentStep) {}
+}
+
+/// An observer that takes no interest.
+impl Observer for () {
+    fn event(&mut self, _: &Plan, _: &Event) {}
+}
+
+/// A container that was started. Dropping it ends the container: the life pipe closes.
+pub struct Running<'a> {
+    plan: &'a Plan,
+    /// init, or the command itself where there is no init; as the launcher sees it.
+    pid: RawPid,
+    life: OwnedFd,
+    channel: Channel,
+    progress: SharedNumber,
+    /// The signal mask of the launching thread from before the launch.
+    mask: SignalSet,
+    /// How the first process ended, once it has been waited for.
+    ended: Option<Outcome>,
+    ready: bool,
+}
+
+/// Starts what `plan` says: makes the new process, writes its id maps and releases it. Set-up goes on inside;
+/// [`Running::next_event`] tells how. `trace` asks for an event for each step.
+///
+/// # Errors
+/// A step that was refused. Nothing is left running then.
+pub fn launch<'a>(plan: &'a Plan, trace: bool, observer: &mut dyn Observer) -> Result<Running<'a>> {
+    let (life_read, life) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+        .map_err(|errno| refused(plan, ParentStep::OpenChannels, errno))?;
+    let (channel, records) = Channel::new().map_err(|errno| refused(plan, ParentStep::OpenChannels, errno))?;
+    let progress = SharedNumber::new().map_err(|errno| refused(plan, ParentStep::OpenChannels, errno))?;
+    observer.parent_step(plan, ParentStep::OpenChannels);
+
+    let mut slots = vec![-1; usize::from(plan.slots)];
+    slots[usize::from(Slot::LIFE.0)] = life_read.as_raw_fd();
+    slots[usize::from(Slot::RECORDS.0)] = records.as_raw_fd();
+    let mut keep = plan.pass_fds.clone();
+    keep.extend([life_read.as_raw_fd(), records.as_raw_fd()]);
+    keep.sort_unstable();
+    let pointers = |texts: &[crate::child::step::Text]| {
+        let strings = texts.iter().map(|&text| plan.arena.get(text).as_ptr());
+        strings.chain([std::ptr::null()]).collect::<Vec<_>>()
+    };
+    let (argv, envp) = (pointers(&plan.argv), pointers(&plan.envp));
+    let mut stack = vec![0u8; COMMAND_STACK];
+    // No handler of the caller's may run in the copy of it that the new process is.
+    let mask = sys::set_signal_mask(SignalSet::ALL);
+    let mut task = Task {
+        arena: plan.arena.bytes(),
+        setup: &plan.setup,
+        init: &plan.init,
+        command: &plan.command,
+        candidates: &plan.candidates,
+        argv: &argv,
+        envp: &envp,
+        slots: &mut slots,
+        keep: &keep,
+        mask,
+        terminal: if plan.tty { terminal::callers_settings() } else { None },
+        trace,
+        stack: &mut stack,
+        progress: progress.get(),
+        detached: true,
+        init_pid: 0,
+        command_pid: 0,
+    };
+    let cloned = plan.parent.iter().find_map(|step| match step {
+        ParentStep::Clone { flags } => Some((*step, clone::container(*flags, &mut task))),
+        _ => None,
+    });
+    let Some((step, pid)) = cloned else {
+        return Err(Error::broken("the plan makes no process"));
+    };
+    drop((life_read, records));
+    let pid = pid.map_err(|errno| {
+        sys::set_signal_mask(mask);
+        refused(plan, step, errno)
+    })?;
+    observer.parent_step(plan, step);
+    let mut running = Running { plan, pid, life, channel, progress, mask, ended: None, ready: false };
+    handshake::write_maps(plan, pid, &running.life, observer).map_err(|error| running.childs_cause().unwrap_or(error))?;
+    Ok(running)
+}
+
+/// The error for a step of the launcher's.
+fn refused(plan: &Plan, step: ParentStep, errno: impl Into<Errno>) -> Error {
+    let errno = errno.into();
+    hint::add_parent(Error::setup(plan.describe_parent(step).attempt, errno), step)
+}
+
+impl Running<'_> {
+    /// The first process inside, init or the command, as the launcher sees it.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Waits for the next thing to happen; none when no process of the set-up or init is left to tell.
+    pub fn next_event(&mut self) -> Option<Event> {
+        let event = self.channel.receive()?;
+        self.ready |= matches!(event, Event::Ready { .. });
+        Some(event)
+    }
+
+    /// Sends `signal` to the command (to init for it; it arrives when the command has been executed).
+    pub fn signal(&self, signal: i32) {
+        // The pipe never blocks: what does not fit is more signals than a process can tell apart.
+        let sent = match self.plan.init.is_empty() {
+            true => sys::kill(self.pid, signal),
+            false => rustix::io::write(&self.life, &[signal as u8]).map(drop),
+        };
+        if let Err(errno) = sent {
+            log::debug!("signal {signal} was not passed on: {}", Errno::from(errno));
+        }
+    }
+
+    /// Ends everything inside, at once (SIGKILL).
+    pub fn kill(&self) {
+        // The process has not been waited for, so its id is its own.
+        let _ = sys::kill(self.pid, libc::SIGKILL);
+    }
+
+    /// Waits until the command has ended.
+    ///
+    /// # Errors
+    /// A step of the set-up that was refused, or a set-up that was killed.
+    pub fn wait(mut self, observer: &mut dyn Observer) -> Result<Outcome> {
+        while let Some(event) = self.next_event() {
+            observer.event(self.plan, &event);
+            if let Some(end) = self.ending(&event) {
+                return end;
+            }
+        }
+        self.silence()
+    }
+
+    /// What `event` means for the whole, if it is the last that matters. The first process has then been waited for.
+    fn ending(&mut self, event: &Event) -> Option<Result<Outcome>> {
+        match *event {
+            Event::Failed { process, step, errno } => {
+                self.kill();
+                self.reap();
+                Some(Err(self.failure(process, step, errno)))
+            }
+            Event::Exited(status) => {
+                self.reap();
+                Some(Ok(Outcome::Exited(status)))
+            }
+            Event::Killed(signal) => {
+                self.reap();
+                Some(Ok(Outcome::Killed(signal)))
+            }
+            _ => None,
+        }
+    }
+
+    /// The reports have ended without an end: the command was executed as process 1 and holds no report any more, or
+    /// set-up or init was killed.
+    fn silence(&mut self) -> Result<Outcome> {
+        let outcome = self.reap();
+        if self.ready {
+            return Ok(outcome);
+        }
+        let (process, step) = Progress(self.progress.get().load(std::sync::atomic::Ordering::Relaxed)).place();
+        let name = crate::plan::explain::process_name(process);
+        let how = match outcome {
+            Outcome::Killed(signal) => format!("was killed by {}", crate::plan::describe::signal_name(signal)),
+            _ => "ended".to_string(),
+        };
+        let at = match self.plan.list(process).get(step) {
+            Some(entry) => format!(": {}", self.plan.describe(entry.step).attempt),
+            None => String::new(),
+        };
+        Err(Error::broken(format!("the {name} process {how} at its step {}{at}", step + 1)))
+    }
+
+    /// The error for a step that was refused inside.
+    fn failure(&self, process: Process, number: usize, errno: i32) -> Error {
+        let Some(entry) = self.plan.list(process).get(number) else {
+            return Error::setup(format!("step {number} inside"), Errno(errno));
+        };
+        let error = Error::setup(self.plan.describe(entry.step).attempt, Errno(errno));
+        let kind = match (entry.step, errno) {
+            (Step::Exec, libc::ENOENT | libc::ENOTDIR) => Kind::NotFound,
+            (Step::Exec, _) => Kind::NotExecutable,
+            _ => Kind::Setup,
+        };
+        hint::add(error.of_kind(kind), self.plan, entry.step)
+    }
+
+    /// After a failure outside: if the new process has failed too, then its cause is the true one.
+    fn childs_cause(&mut self) -> Option<Error> {
+        self.kill();
+        self.reap();
+        while let Some(event) = self.next_event() {
+            if let Event::Failed { process, step, errno } = event {
+                return Some(self.failure(process, step, errno));
+            }
+        }
+        None
+    }
+
+    /// Waits for the first process, once. It sends no SIGCHLD, so that `__WALL` is needed.
+    fn reap(&mut self) -> Outcome {
+        if let Some(outcome) = self.ended {
+            return outcome;
+        }
+        let outcome = loop {
+            let options = rustix::process::WaitOptions::from_bits_retain(libc::__WALL as u32);
+            match rustix::process::waitpid(rustix::process::Pid::from_raw(self.pid), options) {
+                Ok(Some((_, status))) => match (status.exit_status(), status.terminating_signal()) {
+                    (Some(status), _) => break Outcome::Exited(status),
+                    (_, Some(signal)) => break Outcome::Killed(signal),
+                    _ => {}
+                },
+                Ok(None) | Err(rustix::io::Errno::INTR) => {}
+                // Somebody else in this program has waited for all children, whatever they are.
+                Err(errno) => {
+                    log::warn!("waiting for the container: {}", Errno::from(errno));
+                    break Outcome::Killed(libc::SIGKILL);
+                }
+            }
+        };
+        self.ended = Some(outcome);
+        outcome
+    }
+
+    fn channel_fd(&self) -> rustix::fd::BorrowedFd<'_> {
+        self.channel.as_fd()
+    }
+}
+
+impl Drop for Running<'_> {
+    /// Ends what still runs, and gives the thread its signal mask back.
+    fn drop(&mut self) {
+        if self.ended.is_none() {
+            self.kill();
+            self.reap();
+        }
+        sys::set_signal_mask(self.mask);
+    }
+}
+
+/// A duration as the kernel takes it.
+fn timespec(duration: Duration) -> rustix::time::Timespec {
+    rustix::time::Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: i64::from(duration.subsec_nanos()) }
+}

@@ -1,0 +1,202 @@
+//! What a command-line tool does while its command runs: passes signals and the terminal on, and watches the time.
+
+use super::terminal::{Keeper, Terminal};
+use super::{Event, Observer, Outcome, Running, launch, refused, timespec};
+use crate::error::{Error, Result};
+use crate::plan::{ParentStep, Plan};
+use crate::sys::{self, SignalSet};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+/// How long a command that was asked to end (SIGTERM, at its time limit) has before it is made to (SIGKILL).
+pub const GRACE: Duration = Duration::from_secs(2);
+
+/// Launches `plan` and stays until the command has ended; every signal that the calling process gets meanwhile goes to
+/// the command. For a program whose only job this is: the caller's thread has every signal blocked while it runs.
+///
+/// # Errors
+/// See [`launch`] and [`Running::wait`].
+pub fn supervise(plan: &Plan, trace: bool, observer: &mut dyn Observer) -> Result<Outcome> {
+    let keeper = match plan.parent.contains(&ParentStep::KeepTerminal) {
+        true => Some(Keeper::new().map_err(|errno| refused(plan, ParentStep::KeepTerminal, errno))?),
+        false => None,
+    };
+    let running = launch(plan, trace, observer)?;
+    let signals = sys::signalfd(SignalSet::ALL).map_err(|errno| Error::setup("open a descriptor for signals", errno))?;
+    let mut supervisor = Supervisor {
+        running,
+        observer,
+        plan,
+        signals,
+        keeper,
+        terminal: None,
+        command: None,
+        deadline: plan.timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
+        timed_out: false,
+        asked_to_stop: false,
+    };
+    supervisor.watch()
+}
+
+struct Supervisor<'a, 'o> {
+    running: Running<'a>,
+    observer: &'o mut dyn Observer,
+    plan: &'a Plan,
+    signals: OwnedFd,
+    keeper: Option<Keeper>,
+    terminal: Option<Terminal>,
+    /// The command itself, where no init tells of its end.
+    command: Option<OwnedFd>,
+    deadline: Option<Instant>,
+    timed_out: bool,
+    /// A stop signal has been passed on, and the command is expected to stop.
+    asked_to_stop: bool,
+}
+
+impl Supervisor<'_, '_> {
+    fn watch(&mut self) -> Result<Outcome> {
+        let outcome = loop {
+            if let Some(end) = self.turn()? {
+                break end;
+            }
+        };
+        if let Some(terminal) = &mut self.terminal {
+            terminal.finish();
+        }
+        match outcome {
+            Ok(_) if self.timed_out => Ok(Outcome::TimedOut),
+            outcome => outcome,
+        }
+    }
+
+    /// Waits for something to happen, and deals with it. Returns the end, if it was that.
+    fn turn(&mut self) -> Result<Option<Result<Outcome>>> {
+        let wanted = self.terminal.as_ref().map(Terminal::wanted).unwrap_or_default();
+        let first = match &self.command {
+            Some(command) => rustix::fd::AsFd::as_fd(command),
+            None => self.running.channel_fd(),
+        };
+        let mut polled: Vec<PollFd<'_>> = vec![
+            PollFd::from_borrowed_fd(first, PollFlags::IN),
+            PollFd::new(&self.signals, PollFlags::IN),
+        ];
+        polled.extend(wanted.iter().map(|&(fd, flags)| PollFd::from_borrowed_fd(fd, flags)));
+        let timeout = self.deadline.map(|deadline| timespec(deadline.saturating_duration_since(Instant::now())));
+        match poll(&mut polled, timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(Error::setup("wait for the container", errno)),
+        }
+        let happened: Vec<PollFlags> = polled.iter().map(PollFd::revents).collect();
+        drop(polled);
+        if let Some(terminal) = &mut self.terminal {
+            terminal.relay(&happened[2..]);
+        }
+        if happened[1].contains(PollFlags::IN) {
+            self.take_signals();
+        }
+        if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            self.time_is_over();
+        }
+        match happened[0].is_empty() {
+            true => Ok(None),
+            false => self.take_event(),
+        }
+    }
+
+    fn take_event(&mut self) -> Result<Option<Result<Outcome>>> {
+        if self.command.is_some() {
+            return Ok(Some(self.running.silence()));
+        }
+        let Some(event) = self.running.next_event() else {
+            return self.channel_ended();
+        };
+        self.observer.event(self.plan, &event);
+        let end = self.running.ending(&event);
+        match event {
+            Event::Terminal(outer) => self.terminal = Some(Terminal::new(outer, self.keeper.take())),
+            Event::Stopped(_) => self.command_stopped(),
+            _ => {}
+        }
+        Ok(end)
+    }
+
+    /// No more reports. Without an init that is how the exec is seen, and the process itself tells of its end.
+    fn channel_ended(&mut self) -> Result<Option<Result<Outcome>>> {
+        if !self.plan.init.is_empty() || !self.running.ready {
+            return Ok(Some(self.running.silence()));
+        }
+        self.observer.event(self.plan, &Event::Started { nanos: crate::child::record::now(true) });
+        let pid = rustix::process::Pid::from_raw(self.running.pid).ok_or_else(|| Error::broken("no process"))?;
+        let command = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty());
+        self.command = Some(command.map_err(|errno| {
+            Error::setup("watch the command, pidfd_open", errno).with_hint("--no-init needs Linux 5.3")
+        })?);
+        Ok(None)
+    }
+
+    fn take_signals(&mut self) {
+        // The kernel's struct signalfd_siginfo: 128 bytes, and in them ssi_signo, ssi_errno, ssi_code, ssi_pid first.
+        let mut buffer = [0u8; 128 * 16];
+        let Ok(length) = rustix::io::read(&self.signals, &mut buffer) else {
+            return;
+        };
+        for info in buffer[..length].chunks_exact(128) {
+            let field = |at: usize| i32::from_ne_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]]);
+            self.take_signal(field(0), field(8), field(12));
+        }
+    }
+
+    fn take_signal(&mut self, signal: i32, code: i32, sender: i32) {
+        log::debug!("signal {signal} from process {sender}");
+        let from_kernel = code > 0;
+        match signal {
+            // Not sent to us by anybody: a child of our own, a closed pipe of our own.
+            libc::SIGCHLD if from_kernel => return,
+            libc::SIGPIPE if sender == rustix::process::getpid().as_raw_nonzero().get() => return,
+            libc::SIGWINCH if self.terminal.is_some() => {
+                return self.terminal.iter().for_each(Terminal::resize);
+            }
+            libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => self.asked_to_stop = true,
+            libc::SIGCONT => {
+                self.asked_to_stop = false;
+                self.terminal.iter_mut().for_each(Terminal::resume);
+            }
+            _ => {}
+        }
+        // The terminal sends to a whole process group: without an init between, the command in it has its own already.
+        let terminals_own = from_kernel && self.plan.init.is_empty() && !self.plan.tty;
+        if !terminals_own {
+            self.running.signal(signal);
+        }
+    }
+
+    /// Stops with the command, when somebody is there who will continue both: the shell that stopped us, or the one
+    /// before which ^Z was typed into the command's terminal.
+    fn command_stopped(&mut self) {
+        match &mut self.terminal {
+            Some(terminal) => {
+                terminal.suspend();
+                if !self.asked_to_stop {
+                    // As the terminal would have done: the whole group, since a script may have started us.
+                    let _ = sys::kill(0, libc::SIGTSTP);
+                }
+            }
+            None if self.asked_to_stop => {}
+            None => return,
+        }
+        self.asked_to_stop = false;
+        let _ = sys::kill(rustix::process::getpid().as_raw_nonzero().get(), libc::SIGSTOP);
+    }
+
+    fn time_is_over(&mut self) {
+        if self.timed_out {
+            self.deadline = None;
+            return self.running.kill();
+        }
+        self.timed_out = true;
+        self.deadline = Some(Instant::now() + GRACE);
+        self.running.signal(libc::SIGTERM);
+        self.running.signal(libc::SIGCONT);
+    }
+}

@@ -1,0 +1,121 @@
+//! The process that becomes the command: its last steps, its program, its environment.
+
+use super::arena::Arena;
+use super::mounts;
+use super::setup::must;
+use crate::child::step::{Entry, Step, Text};
+use crate::error::{Error, Kind, Result};
+use crate::host::Facts;
+use crate::spec::{Share, Spec, Tty};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// Where commands are looked for when the environment has no PATH.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What the process does that becomes the command.
+pub fn list(spec: &Spec, facts: &Facts, tty: bool, raised_limit: bool) -> Vec<Entry> {
+    let mut list = Vec::new();
+    if spec.init && spec.shares(Share::Pid) {
+        list.push(Step::TieToInit);
+    }
+    if tty {
+        if spec.init {
+            list.push(Step::LeadGroup { foreground: true });
+        }
+        let replaced = (0..3).filter(|&fd| spec.tty == Tty::Always || facts.terminals[fd as usize]);
+        list.extend(replaced.map(|fd| Step::TerminalAs { fd }));
+    } else if !facts.controlling_terminal {
+        list.push(Step::LeadGroup { foreground: false });
+    }
+    if !spec.allow_new_privs {
+        list.push(Step::NoNewPrivileges);
+    }
+    if facts.ignores_sigchld {
+        list.push(Step::SetSignal { signal: libc::SIGCHLD, ignore: true });
+    }
+    list.push(Step::SetSignal { signal: libc::SIGPIPE, ignore: false });
+    if raised_limit {
+        list.push(Step::RestoreOpenFiles { soft: facts.open_files });
+    }
+    list.extend(spec.pass_fds.iter().filter(|&&fd| fd > 2).map(|&fd| Step::PassFd { fd }));
+    list.push(Step::RestoreSignalMask);
+    if !spec.init {
+        list.push(Step::Tie);
+    }
+    list.extend([Step::Ready, Step::Exec]);
+    list.into_iter().map(must).collect()
+}
+
+/// The arguments, where the program is looked for, and the environment.
+pub fn program(spec: &Spec, facts: &Facts, arena: &mut Arena) -> Result<(Vec<Text>, Vec<Text>, Vec<Text>)> {
+    let words = words(spec, facts);
+    let environment = environment(spec, facts)?;
+    let program = words.first().map(OsString::as_os_str).unwrap_or_default();
+    let candidates = candidates(program, &environment)?.iter().map(|path| arena.text(path)).collect::<Result<_>>()?;
+    let argv = words.iter().map(|word| arena.text(word)).collect::<Result<_>>()?;
+    let line = |(name, value): &(OsString, OsString)| {
+        let mut line = name.clone();
+        line.push("=");
+        line.push(value);
+        arena.text(line)
+    };
+    let envp = environment.iter().map(line).collect::<Result<_>>()?;
+    Ok((argv, candidates, envp))
+}
+
+/// The command; by default the caller's shell, which another root may not have.
+fn words(spec: &Spec, facts: &Facts) -> Vec<OsString> {
+    if !spec.command.is_empty() {
+        return spec.command.clone();
+    }
+    let shell = look_up(&facts.env, OsStr::new("SHELL")).filter(|shell| !shell.is_empty());
+    match mounts::rootfs(spec) {
+        None => vec![shell.unwrap_or(OsStr::new("/bin/sh")).to_os_string()],
+        Some(_) => vec!["/bin/sh".into()],
+    }
+}
+
+/// The paths that execvp(3) would try.
+fn candidates(program: &OsStr, environment: &[(OsString, OsString)]) -> Result<Vec<OsString>> {
+    if program.is_empty() {
+        return Err(Error::usage("the command is an empty word").of_kind(Kind::NotFound));
+    }
+    if program.as_bytes().contains(&b'/') {
+        return Ok(vec![program.to_os_string()]);
+    }
+    let path = look_up(environment, OsStr::new("PATH")).unwrap_or(OsStr::new(DEFAULT_PATH));
+    let join = |directory: &[u8]| {
+        let directory = if directory.is_empty() { &b"."[..] } else { directory };
+        OsString::from_vec([directory, b"/", program.as_bytes()].concat())
+    };
+    Ok(path.as_bytes().split(|&byte| byte == b':').map(join).collect())
+}
+
+/// The caller's environment or none, and the changes in their order.
+fn environment(spec: &Spec, facts: &Facts) -> Result<Vec<(OsString, OsString)>> {
+    let mut environment = if spec.clear_env { Vec::new() } else { facts.env.clone() };
+    for change in &spec.env {
+        let bytes = change.as_bytes();
+        let equals = bytes.iter().position(|&byte| byte == b'=');
+        let name = OsStr::from_bytes(&bytes[..equals.unwrap_or(bytes.len())]);
+        if name.is_empty() {
+            return Err(Error::usage(format!("environment {change:?} has no name")));
+        }
+        let value = match equals {
+            Some(equals) => Some(OsStr::from_bytes(&bytes[equals + 1..])),
+            None => look_up(&facts.env, name),
+        };
+        if let Some(value) = value {
+            match environment.iter_mut().find(|(known, _)| known == name) {
+                Some((_, old)) => *old = value.to_os_string(),
+                None => environment.push((name.to_os_string(), value.to_os_string())),
+            }
+        }
+    }
+    Ok(environment)
+}
+
+fn look_up<'a>(environment: &'a [(OsString, OsString)], name: &OsStr) -> Option<&'a OsStr> {
+    environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
+}

@@ -1,0 +1,378 @@
+//! How each step looks to a reader: what is attempted (error messages), the system call with its arguments, plain words,
+//! and where to read more. The same text serves `--explain`, `--trace`, golden tests and errors.
+
+use super::{ParentStep, Plan};
+use crate::child::step::{Step, Text};
+use serde::Serialize;
+
+/// A step in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Description {
+    /// What is attempted, with its arguments: the start of an error message.
+    pub attempt: String,
+    /// The system call, or the few, with their arguments.
+    pub call: String,
+    /// What it is for, for a reader who has never seen it.
+    pub words: String,
+    /// The manual page.
+    pub man: &'static str,
+}
+
+fn described(attempt: impl Into<String>, call: impl Into<String>, man: &'static str, words: &str) -> Description {
+    Description { attempt: attempt.into(), call: call.into(), man, words: words.to_string() }
+}
+
+impl Plan {
+    /// A step of the launcher in words.
+    pub fn describe_parent(&self, step: ParentStep) -> Description {
+        let map = |name: &str, lines: Text, words: &str| {
+            let line = self.arena.get(lines).to_string_lossy().trim_end().replace('\n', ", ");
+            let call = format!("write(\"/proc/PID/{name}\", {line:?})");
+            described(format!("write {line:?} to {name}"), call, "user_namespaces(7)", words)
+        };
+        match step {
+            ParentStep::KeepTerminal => described(
+                "make a process that keeps the terminal's settings",
+                "pipe2(O_CLOEXEC); clone3(0)",
+                "termios(3)",
+                "your terminal will pass every key on as it is (raw mode); should this process be killed meanwhile, that one \
+                 puts the settings back",
+            ),
+            ParentStep::OpenChannels => described(
+                "make the pipe and the socket to the new process",
+                "pipe2(O_CLOEXEC); socketpair(AF_UNIX, SOCK_SEQPACKET)",
+                "pipe(2)",
+                "the pipe ties the lives together: while this process lives it holds the only end that can write, and when \
+                 it dies the container reads the end of the pipe and dies too; over the socket the container reports",
+            ),
+            ParentStep::Clone { flags } => described(
+                format!("make a process in new namespaces ({})", clone_flags(flags)),
+                format!("clone3({})", clone_flags(flags)),
+                "clone(2)",
+                "a copy of this process, in a user namespace where it has every capability, but only over what belongs to \
+                 that namespace; with CLONE_NEWPID it is process 1 there",
+            ),
+            ParentStep::DenySetgroups => described(
+                "write \"deny\" to setgroups",
+                "write(\"/proc/PID/setgroups\", \"deny\")",
+                "user_namespaces(7)",
+                "nobody inside may drop a group: a group can also be what keeps you from a file; without this the kernel \
+                 lets no ordinary user write the group map",
+            ),
+            ParentStep::WriteUidMap { lines } => map(
+                "uid_map",
+                lines,
+                "inside id, outside id, how many: whoever has the inside user id there is that user here",
+            ),
+            ParentStep::WriteGidMap { lines } => map("gid_map", lines, "the same for groups"),
+            ParentStep::Release => described(
+                "release the new process",
+                "write(life pipe, 1 byte)",
+                "pipe(7)",
+                "the child has waited for its ids; now it goes on",
+            ),
+            ParentStep::Supervise => described(
+                "wait for the command",
+                "poll(signals, reports, terminal); waitid()",
+                "poll(2)",
+                "signals and the terminal are passed on to the command until it ends; its exit status becomes this one's",
+            ),
+        }
+    }
+
+    /// A step of a process inside in words.
+    pub fn describe(&self, step: Step) -> Description {
+        let show = |text| self.arena.show(text);
+        match step {
+            Step::Tie => described(
+                "tie the process to the launcher",
+                "prctl(PR_SET_PDEATHSIG, SIGKILL); poll(life pipe)",
+                "PR_SET_PDEATHSIG(2const)",
+                "if the launcher dies, even by SIGKILL, this process is killed; if it has died already, it ends now",
+            ),
+            Step::TieToInit => described(
+                "tie the command to init",
+                "prctl(PR_SET_PDEATHSIG, SIGKILL); getppid()",
+                "PR_SET_PDEATHSIG(2const)",
+                "there is no PID namespace that would end with init, so the command is told to die with it",
+            ),
+            Step::CloseOthers => described(
+                "close descriptors",
+                "close_range(3, ~0), but for the channels and passed descriptors",
+                "close_range(2)",
+                "files that the caller had open do not come along",
+            ),
+            Step::SetSignal { signal, ignore } => described(
+                format!("set what {} does", signal_name(signal)),
+                format!("rt_sigaction({}, {})", signal_name(signal), if ignore { "SIG_IGN" } else { "SIG_DFL" }),
+                "sigaction(2)",
+                "the signal does what the caller's programs expect of it",
+            ),
+            Step::AwaitIdMaps => described(
+                "wait for the id maps",
+                "read(life pipe, 1 byte)",
+                "pipe(7)",
+                "only a process outside may say which ids stand behind the ones in here; until it has, this one is nobody",
+            ),
+            Step::BecomeIds { uid, gid, drop_groups } => described(
+                format!("become user {uid} and group {gid}"),
+                format!(
+                    "{}setresgid({gid}, {gid}, {gid}); setresuid({uid}, {uid}, {uid}); capset()",
+                    if drop_groups { "setgroups(0); " } else { "" }
+                ),
+                "setresuid(2)",
+                "the caller's own id is not among those mapped, so one that is has to be taken",
+            ),
+            Step::RaiseOpenFiles => described(
+                "raise the limit of open files",
+                "setrlimit(RLIMIT_NOFILE, hard limit)",
+                "getrlimit(2)",
+                "every volume is held open until it is laid down",
+            ),
+            Step::RestoreOpenFiles { soft } => described(
+                "put the limit of open files back",
+                format!("setrlimit(RLIMIT_NOFILE, {soft})"),
+                "getrlimit(2)",
+                "the command gets the caller's limits",
+            ),
+            Step::Unshare { flag } => {
+                let (name, man, words) = namespace(flag);
+                described(format!("make a new {name} namespace"), format!("unshare({})", clone_flags(flag as u64)), man, words)
+            }
+            Step::SetClocks { offsets } => {
+                let offsets = self.arena.get(offsets).to_string_lossy().trim_end().replace('\n', ", ");
+                described(
+                    format!("set the clocks' offsets to {offsets:?}"),
+                    format!("write(\"/proc/self/timens_offsets\", {offsets:?}); setns(time_for_children)"),
+                    "time_namespaces(7)",
+                    "seconds and nanoseconds that these clocks are ahead of the host's",
+                )
+            }
+            Step::MakePrivate => described(
+                "make the mounts private",
+                "mount(\"/\", MS_REC|MS_PRIVATE)",
+                "mount_namespaces(7)",
+                "what is mounted in here stays in here, and what is mounted outside from now on stays outside",
+            ),
+            Step::OpenTree { path, slot } => described(
+                format!("open {}", show(path)),
+                format!("open_tree({:?}, OPEN_TREE_CLONE|AT_RECURSIVE) = #{}", show(path), slot.0),
+                "open_tree(2)",
+                "a copy of this part of the tree, held by a descriptor until it is attached",
+            ),
+            Step::Attach { slot, target } => described(
+                format!("mount a volume on {}", show(target)),
+                format!("move_mount(#{}, {:?})", slot.0, show(target)),
+                "move_mount(2)",
+                "what was opened appears here",
+            ),
+            Step::SetReadOnly { path } => described(
+                format!("make {} read-only", show(path)),
+                format!("mount_setattr({:?}, AT_RECURSIVE, MOUNT_ATTR_RDONLY)", show(path)),
+                "mount_setattr(2)",
+                "the whole tree with every mount below it, in one call",
+            ),
+            Step::EnterRoot { path } => described(
+                format!("make {} the root", show(path)),
+                format!("chdir({:?}); pivot_root(\".\", \".\")", show(path)),
+                "pivot_root(2)",
+                "the directory becomes /; the old root lies beneath it for a moment",
+            ),
+            Step::DetachOldRoot => described(
+                "detach the old root",
+                "umount2(\".\", MNT_DETACH)",
+                "umount(2)",
+                "from here on no path leads to the host's files",
+            ),
+            Step::Mount { kind, target, flags, options } => {
+                let (kind, target, options) = (show(kind), show(target), show(options));
+                let words = match kind.as_str() {
+                    "proc" => "/proc of the new PID namespace: ps sees the container's processes and no others",
+                    "devpts" => "pseudo-terminals of the container's own",
+                    _ => "an empty directory in memory, gone with the container",
+                };
+                let call = format!("mount({kind:?}, {target:?}, {kind:?}, {}, {options:?})", mount_flags(flags));
+                described(format!("mount {kind} on {target}"), call, "mount(2)", words)
+            }
+            Step::KeepProc => described(
+                "keep the host's /proc",
+                "(nothing)",
+                "proc(5)",
+                "the host's processes can be listed in it",
+            ),
+            Step::MakeDirectory { path } => described(
+                format!("make the directory {}", show(path)),
+                format!("mkdir({:?}, 0755)", show(path)),
+                "mkdir(2)",
+                "a place to mount on, in memory",
+            ),
+            Step::MakeFile { path } => described(
+                format!("make the file {}", show(path)),
+                format!("open({:?}, O_CREAT|O_EXCL)", show(path)),
+                "open(2)",
+                "a place to mount on, in memory",
+            ),
+            Step::MakeSymlink { to, path } => described(
+                format!("make the link {} to {}", show(path), show(to)),
+                format!("symlink({:?}, {:?})", show(to), show(path)),
+                "symlink(2)",
+                "a name that programs expect",
+            ),
+            Step::SetHostname { name } => described(
+                format!("set the host name to {:?}", show(name)),
+                format!("sethostname({:?})", show(name)),
+                "sethostname(2)",
+                "seen in this UTS namespace only",
+            ),
+            Step::LoopbackUp => described(
+                "bring the loopback device up",
+                "ioctl(SIOCSIFFLAGS, \"lo\", IFF_UP)",
+                "netdevice(7)",
+                "so that programs inside reach each other at 127.0.0.1; there is no other device",
+            ),
+            Step::ChangeDirectory { path } => described(
+                format!("change to the working directory {}", show(path)),
+                format!("chdir({:?}); getcwd()", show(path)),
+                "chdir(2)",
+                "where the command starts, and it is looked that it lies inside",
+            ),
+            Step::OpenTerminal => described(
+                "open a terminal for the command",
+                "open(\"/dev/ptmx\"); ioctl(TIOCGPTPEER); sendmsg(SCM_RIGHTS)",
+                "pty(7)",
+                "the command gets a terminal of its own, and the launcher its other side: nothing inside can type into the \
+                 caller's",
+            ),
+            Step::LeadSession => described(
+                "lead a session with the new terminal",
+                "setsid(); ioctl(TIOCSCTTY)",
+                "credentials(7)",
+                "^C, ^Z and the size of the window come from this terminal now",
+            ),
+            Step::LeadGroup { foreground } => described(
+                "lead a process group",
+                if foreground { "setpgid(0, 0); ioctl(TIOCSPGRP)" } else { "setpgid(0, 0)" },
+                "setpgid(2)",
+                "signals for the command and its children reach them, and not init",
+            ),
+            Step::TerminalAs { fd } => described(
+                format!("make the terminal descriptor {fd}"),
+                format!("dup3(terminal, {fd})"),
+                "dup(2)",
+                "standard input, output or error",
+            ),
+            Step::Rename { name } => described(
+                "name the process",
+                format!("prctl(PR_SET_NAME, {:?})", show(name)),
+                "PR_SET_NAME(2const)",
+                "what ps shows for process 1",
+            ),
+            Step::HideInit => described(
+                "close init to the others inside",
+                "prctl(PR_SET_DUMPABLE, 0)",
+                "PR_SET_DUMPABLE(2const)",
+                "root inside cannot trace init nor open its memory, its program or its descriptors",
+            ),
+            Step::Subreaper => described(
+                "take in orphans",
+                "prctl(PR_SET_CHILD_SUBREAPER); open(\"/proc/thread-self/children\")",
+                "PR_SET_CHILD_SUBREAPER(2const)",
+                "processes whose parent has died become init's, so that it can end them",
+            ),
+            Step::SpawnCommand => described(
+                "start the process of the command",
+                "clone(CLONE_VM|CLONE_VFORK)",
+                "clone(2)",
+                "it borrows init's memory until it executes the command; init waits for that",
+            ),
+            Step::Supervise { .. } => described(
+                "watch over the command",
+                "poll(life pipe, SIGCHLD); wait4(); kill()",
+                "poll(2)",
+                "init passes signals on, reaps every orphan, and ends when the command does; the kernel then ends whatever \
+                 is left in its PID namespace",
+            ),
+            Step::NoNewPrivileges => described(
+                "give up new privileges",
+                "prctl(PR_SET_NO_NEW_PRIVS, 1)",
+                "PR_SET_NO_NEW_PRIVS(2const)",
+                "no set-user-id program gives this process or its children more than they have",
+            ),
+            Step::PassFd { fd } => described(
+                format!("pass descriptor {fd}"),
+                format!("fcntl({fd}, F_SETFD, 0)"),
+                "fcntl(2)",
+                "this one stays open for the command",
+            ),
+            Step::RestoreSignalMask => described(
+                "restore the signal mask",
+                "rt_sigprocmask(SIG_SETMASK)",
+                "sigprocmask(2)",
+                "the signals that the caller had blocked are blocked, and no others",
+            ),
+            Step::Ready => described(
+                "report that all is ready",
+                "write(report)",
+                "unix(7)",
+                "the end of the reports without this means that set-up has died",
+            ),
+            Step::Exec => {
+                let program = self.argv.first().map(|&name| show(name)).unwrap_or_default();
+                let paths: Vec<String> = self.candidates.iter().map(|&path| show(path)).collect();
+                let call = match &paths[..] {
+                    [one] => format!("execve({one:?})"),
+                    [first, .., last] => format!("execve({first:?}), … execve({last:?}): the first that is there"),
+                    [] => String::from("execve()"),
+                };
+                described(format!("execute {program}"), call, "execve(2)", "this process becomes the command")
+            }
+        }
+    }
+}
+
+fn namespace(flag: i32) -> (&'static str, &'static str, &'static str) {
+    match flag {
+        libc::CLONE_NEWNS => ("mount", "mount_namespaces(7)", "a list of mounts of its own, at first a copy of the host's"),
+        libc::CLONE_NEWIPC => ("IPC", "ipc_namespaces(7)", "System V IPC and message queues of its own"),
+        libc::CLONE_NEWUTS => ("UTS", "uts_namespaces(7)", "a host name of its own"),
+        libc::CLONE_NEWCGROUP => ("cgroup", "cgroup_namespaces(7)", "its own control group looks like the root of all"),
+        libc::CLONE_NEWNET => ("network", "network_namespaces(7)", "no device but a loopback of its own"),
+        libc::CLONE_NEWTIME => ("time", "time_namespaces(7)", "clocks of its own that count from boot"),
+        _ => ("unknown", "namespaces(7)", ""),
+    }
+}
+
+fn clone_flags(flags: u64) -> String {
+    names(flags, &[
+        (libc::CLONE_NEWUSER as u64, "CLONE_NEWUSER"),
+        (libc::CLONE_NEWPID as u64, "CLONE_NEWPID"),
+        (libc::CLONE_NEWNS as u64, "CLONE_NEWNS"),
+        (libc::CLONE_NEWIPC as u64, "CLONE_NEWIPC"),
+        (libc::CLONE_NEWUTS as u64, "CLONE_NEWUTS"),
+        (libc::CLONE_NEWCGROUP as u64, "CLONE_NEWCGROUP"),
+        (libc::CLONE_NEWNET as u64, "CLONE_NEWNET"),
+        (libc::CLONE_NEWTIME as u64, "CLONE_NEWTIME"),
+    ])
+}
+
+fn mount_flags(flags: u32) -> String {
+    names(u64::from(flags), &[
+        (libc::MS_NOSUID, "MS_NOSUID"),
+        (libc::MS_NODEV, "MS_NODEV"),
+        (libc::MS_NOEXEC, "MS_NOEXEC"),
+    ])
+}
+
+fn names(flags: u64, known: &[(u64, &str)]) -> String {
+    let names: Vec<&str> = known.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| *name).collect();
+    if names.is_empty() { "0".to_string() } else { names.join("|") }
+}
+
+/// The name of a signal: `SIGTERM`, or `SIGRTMIN+3` and the like for those without one.
+pub fn signal_name(signal: i32) -> String {
+    match nix::sys::signal::Signal::try_from(signal) {
+        Ok(signal) => signal.as_str().to_string(),
+        Err(_) if signal >= 34 => format!("SIGRTMIN+{}", signal - 34),
+        Err(_) => format!("signal {signal}"),
+    }
+}

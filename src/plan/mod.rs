@@ -1,0 +1,208 @@
+//! HOW: a pure function of the [`Spec`] and the host's [`Facts`]. It makes every decision and every refusal.
+//!
+//! A [`Plan`] is a short list of steps for each process that walks one, one arena that holds every string with its NUL,
+//! and numbered slots for descriptors. It can be printed, compared and fuzzed without any privilege.
+
+mod arena;
+mod command;
+pub mod describe;
+pub mod explain;
+mod identity;
+mod mounts;
+mod setup;
+
+pub use arena::Arena;
+
+use crate::child::record::Process;
+use crate::child::step::{Entry, Text};
+use crate::error::{Error, Result};
+use crate::host::Facts;
+use crate::spec::{Share, Spec, Tty};
+use std::time::Duration;
+
+/// What the launcher does, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParentStep {
+    /// Makes a process that puts the caller's terminal back if this one is killed while it is in raw mode.
+    KeepTerminal,
+    /// Makes the life pipe and the socket for records.
+    OpenChannels,
+    /// Makes the new process, in the namespaces that must be asked for here.
+    Clone {
+        /// CLONE_NEW* flags.
+        flags: u64,
+    },
+    /// Writes `deny` to /proc/PID/setgroups, without which an ordinary user may not write gid_map.
+    DenySetgroups,
+    /// Writes /proc/PID/uid_map.
+    WriteUidMap {
+        /// The whole file; the kernel takes it in one write.
+        lines: Text,
+    },
+    /// Writes /proc/PID/gid_map.
+    WriteGidMap {
+        /// The whole file.
+        lines: Text,
+    },
+    /// Writes one byte to the life pipe: the child may go on.
+    Release,
+    /// Passes signals and the terminal on until the command has ended.
+    Supervise,
+}
+
+/// What every process will do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Every string.
+    pub arena: Arena,
+    /// What the launcher does.
+    pub parent: Vec<ParentStep>,
+    /// What the new process does first.
+    pub setup: Vec<Entry>,
+    /// What it does then as PID 1; empty when the command itself is to be PID 1.
+    pub init: Vec<Entry>,
+    /// What the process does that becomes the command.
+    pub command: Vec<Entry>,
+    /// The command's arguments.
+    pub argv: Vec<Text>,
+    /// The command's environment.
+    pub envp: Vec<Text>,
+    /// Where the command is looked for, in order.
+    pub candidates: Vec<Text>,
+    /// How many descriptor slots the steps use.
+    pub slots: u16,
+    /// Descriptors of the caller's that go on to the command.
+    pub pass_fds: Vec<i32>,
+    /// Whether the command has a terminal of its own.
+    pub tty: bool,
+    /// How long the command may take.
+    pub timeout: Option<Duration>,
+    /// What the container is made of, for reports.
+    pub enforced: Enforced,
+}
+
+/// What a plan promises, in the words of reports.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Enforced {
+    /// Namespaces that are new.
+    pub new: Vec<&'static str>,
+    /// Namespaces that are the host's.
+    pub shared: Vec<&'static str>,
+    /// The lines of uid_map.
+    pub uid_map: Vec<String>,
+    /// The lines of gid_map.
+    pub gid_map: Vec<String>,
+    /// Whether the root tree is read-only.
+    pub read_only: bool,
+    /// Whether no privileges can be gained by an exec.
+    pub no_new_privs: bool,
+}
+
+impl Plan {
+    /// Decides how `spec` is done on the host of `facts`. Equal input gives an equal plan.
+    ///
+    /// # Errors
+    /// Everything that can be known to be impossible before anything is done.
+    pub fn new(spec: &Spec, facts: &Facts) -> Result<Plan> {
+        refuse(spec, facts)?;
+        let mut arena = Arena::default();
+        let ids = identity::Ids::new(spec, facts)?;
+        let tty = spec.tty == Tty::Always || (spec.tty == Tty::Auto && facts.terminals[0] && facts.terminals[1]);
+        let mut slots = setup::Slots::default();
+        let setup = setup::list(spec, facts, &ids, tty, &mut slots, &mut arena)?;
+        let init = setup::init_list(spec, facts, tty, &mut arena)?;
+        let command = command::list(spec, facts, tty, slots.raises_limit(facts));
+        let parent = parent_list(spec, &ids, tty && facts.terminals[0], &mut arena)?;
+        let (argv, candidates, envp) = command::program(spec, facts, &mut arena)?;
+        Ok(Plan {
+            parent,
+            setup,
+            init,
+            command,
+            argv,
+            envp,
+            candidates,
+            slots: slots.count(),
+            pass_fds: spec.pass_fds.iter().copied().filter(|&fd| fd > 2).collect(),
+            tty,
+            timeout: spec.timeout,
+            enforced: enforced(spec, &ids),
+            arena,
+        })
+    }
+
+    /// The list that `process` walks, where it is made of the steps of [`crate::child`].
+    pub fn list(&self, process: Process) -> &[Entry] {
+        match process {
+            Process::Launcher => &[],
+            Process::Setup => &self.setup,
+            Process::Init => &self.init,
+            Process::Command => &self.command,
+        }
+    }
+}
+
+/// What cannot be, whatever the host.
+fn refuse(spec: &Spec, facts: &Facts) -> Result<()> {
+    if facts.privileged_start {
+        return Err(Error::usage("rootlet was started with more privileges than its caller has")
+            .with_hint("it needs none: take the set-user-id bit and the file capabilities from the program file"));
+    }
+    if spec.mounts.len() > 10_000 {
+        return Err(Error::usage(format!("{} volumes and tmpfs are more than 10000", spec.mounts.len())));
+    }
+    if let Some(fd) = facts.closed_fds.first() {
+        return Err(Error::usage(format!("descriptor {fd} is to be passed, but it is not open")));
+    }
+    if let Some(name) = &spec.hostname {
+        if spec.shares(Share::Uts) {
+            return Err(Error::usage("a host name of its own needs a UTS namespace of its own: hostname and share uts"));
+        }
+        if name.is_empty() || name.len() > 64 {
+            return Err(Error::usage(format!("host name {name:?} is not 1 to 64 bytes long")));
+        }
+    }
+    Ok(())
+}
+
+fn parent_list(spec: &Spec, ids: &identity::Ids, raw: bool, arena: &mut Arena) -> Result<Vec<ParentStep>> {
+    let mut flags = libc::CLONE_NEWUSER as u64;
+    if !spec.shares(Share::Pid) {
+        flags |= libc::CLONE_NEWPID as u64;
+    }
+    let mut list = Vec::new();
+    if raw {
+        list.push(ParentStep::KeepTerminal);
+    }
+    list.extend([ParentStep::OpenChannels, ParentStep::Clone { flags }]);
+    if ids.deny_setgroups {
+        list.push(ParentStep::DenySetgroups);
+    }
+    list.push(ParentStep::WriteUidMap { lines: arena.text(identity::lines(&ids.uid_map))? });
+    list.push(ParentStep::WriteGidMap { lines: arena.text(identity::lines(&ids.gid_map))? });
+    list.extend([ParentStep::Release, ParentStep::Supervise]);
+    Ok(list)
+}
+
+fn enforced(spec: &Spec, ids: &identity::Ids) -> Enforced {
+    let mut enforced = Enforced {
+        uid_map: ids.uid_map.iter().map(ToString::to_string).collect(),
+        gid_map: ids.gid_map.iter().map(ToString::to_string).collect(),
+        read_only: spec.read_only,
+        no_new_privs: !spec.allow_new_privs,
+        ..Enforced::default()
+    };
+    for (name, new) in [
+        ("user", true),
+        ("pid", !spec.shares(Share::Pid)),
+        ("mount", true),
+        ("ipc", !spec.shares(Share::Ipc)),
+        ("uts", !spec.shares(Share::Uts)),
+        ("cgroup", !spec.shares(Share::Cgroup)),
+        ("net", spec.net == crate::spec::Net::None),
+        ("time", setup::has_clocks(spec)),
+    ] {
+        if new { enforced.new.push(name) } else { enforced.shared.push(name) }
+    }
+    enforced
+}

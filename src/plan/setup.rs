@@ -1,0 +1,166 @@
+//! The lists of the new process: set-up, and its life as init.
+
+use super::arena::Arena;
+use super::identity::Ids;
+use super::mounts;
+use crate::child::step::{Entry, Slot, Step};
+use crate::error::{Error, Result};
+use crate::host::Facts;
+use crate::spec::{Net, Share, Spec};
+use std::path::{Path, PathBuf};
+
+/// Descriptors that are open besides the sources of mounts: 0 to 2, channels, terminal, and a few for a moment.
+const OTHER_OPEN_FILES: u64 = 24;
+
+/// Hands out descriptor slots.
+pub struct Slots(u16);
+
+impl Default for Slots {
+    fn default() -> Self {
+        Slots(Slot::SOURCES)
+    }
+}
+
+impl Slots {
+    /// The next free one.
+    pub fn next(&mut self) -> Slot {
+        self.0 += 1;
+        Slot(self.0 - 1)
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u16 {
+        self.0
+    }
+
+    /// Whether the sources are more than the caller may have open, until its soft limit is raised.
+    pub fn raises_limit(&self, facts: &Facts) -> bool {
+        self.needed() > facts.open_files
+    }
+
+    fn needed(&self) -> u64 {
+        u64::from(self.0 - Slot::SOURCES) + OTHER_OPEN_FILES
+    }
+
+    fn check(&self, facts: &Facts) -> Result<()> {
+        let sources = self.0 - Slot::SOURCES;
+        if sources > 0 && self.needed() > facts.open_files.max(facts.most_open_files) {
+            return Err(Error::usage(format!(
+                "{sources} volumes need {} open files, and the hard limit is {}",
+                self.needed(),
+                facts.most_open_files
+            ))
+            .with_hint("raise it with `ulimit -Hn`, or bind a directory that holds them"));
+        }
+        Ok(())
+    }
+}
+
+/// A step that must be done.
+pub fn must(step: Step) -> Entry {
+    Entry { step, instead: None }
+}
+
+/// Whether a time namespace is asked for.
+pub fn has_clocks(spec: &Spec) -> bool {
+    spec.boottime.is_some() || spec.monotonic.is_some()
+}
+
+/// What the new process does until it is init or becomes the command.
+pub fn list(spec: &Spec, facts: &Facts, ids: &Ids, tty: bool, slots: &mut Slots, arena: &mut Arena) -> Result<Vec<Entry>> {
+    let mut list = vec![must(Step::Tie), must(Step::CloseOthers)];
+    if facts.ignores_sigchld {
+        list.push(must(Step::SetSignal { signal: libc::SIGCHLD, ignore: false }));
+    }
+    list.push(must(Step::AwaitIdMaps));
+    if let Some((uid, gid)) = ids.change {
+        list.push(must(Step::BecomeIds { uid, gid, drop_groups: !ids.deny_setgroups }));
+        list.push(must(Step::Tie));
+    }
+    list.extend(namespaces(spec, arena)?.into_iter().map(must));
+    list.push(must(Step::MakePrivate));
+    if tty && mounts::rootfs(spec).is_none() {
+        list.push(must(Step::OpenTerminal));
+    }
+    let mounts::Views { taken, laid, .. } = mounts::Views::new(spec, facts, slots, arena)?;
+    slots.check(facts)?;
+    if slots.raises_limit(facts) {
+        list.push(must(Step::RaiseOpenFiles));
+    }
+    list.extend(taken);
+    list.extend(laid);
+    if tty && mounts::rootfs(spec).is_some() {
+        list.push(must(Step::OpenTerminal));
+    }
+    if mounts::rootfs(spec).is_some() {
+        list.push(must(Step::DetachOldRoot));
+    }
+    if let Some(name) = &spec.hostname {
+        list.push(must(Step::SetHostname { name: arena.text(name)? }));
+    }
+    if spec.net == Net::None {
+        list.push(must(Step::LoopbackUp));
+    }
+    list.push(must(Step::ChangeDirectory { path: arena.text(directory(spec, facts)?)? }));
+    if tty {
+        list.push(must(Step::LeadSession));
+    }
+    Ok(list)
+}
+
+/// The namespaces that the new process makes once it has its ids, and the clocks.
+fn namespaces(spec: &Spec, arena: &mut Arena) -> Result<Vec<Step>> {
+    let mut list = Vec::new();
+    for (wanted, flag) in [
+        (true, libc::CLONE_NEWNS),
+        (!spec.shares(Share::Ipc), libc::CLONE_NEWIPC),
+        (!spec.shares(Share::Uts), libc::CLONE_NEWUTS),
+        (!spec.shares(Share::Cgroup), libc::CLONE_NEWCGROUP),
+        (spec.net == Net::None, libc::CLONE_NEWNET),
+        (has_clocks(spec), libc::CLONE_NEWTIME),
+    ] {
+        if wanted {
+            list.push(Step::Unshare { flag });
+        }
+    }
+    if has_clocks(spec) {
+        let line = |name, offset: Option<i64>| offset.map(|offset| format!("{name} {offset} 0\n")).unwrap_or_default();
+        let offsets = line("monotonic", spec.monotonic) + &line("boottime", spec.boottime);
+        list.push(Step::SetClocks { offsets: arena.text(offsets)? });
+    }
+    Ok(list)
+}
+
+/// Where the command starts.
+fn directory(spec: &Spec, facts: &Facts) -> Result<PathBuf> {
+    let start = match mounts::rootfs(spec) {
+        Some(_) => Some(Path::new("/")),
+        None => facts.cwd.as_deref(),
+    };
+    match (start, &spec.workdir) {
+        (_, Some(path)) if path.as_os_str().is_empty() => Err(Error::usage("the working directory is an empty word")),
+        (_, Some(path)) if path.is_absolute() => Ok(path.clone()),
+        (Some(start), path) => Ok(path.as_ref().map_or(start.to_path_buf(), |path| start.join(path))),
+        (None, _) => Err(Error::usage("the working directory has no name any more: it was removed, or lies outside of the root")
+            .with_hint("cd to one that is there, or choose one with -w DIR")),
+    }
+}
+
+/// What PID 1 does; nothing when the command is to be PID 1.
+pub fn init_list(spec: &Spec, facts: &Facts, tty: bool, arena: &mut Arena) -> Result<Vec<Entry>> {
+    if !spec.init {
+        if spec.shares(Share::Pid) {
+            return Err(Error::usage("without an init and with the host's process ids nothing would end what the command leaves")
+                .with_hint("leave out --no-init or --share pid"));
+        }
+        return Ok(Vec::new());
+    }
+    let mut list = vec![must(Step::Rename { name: arena.text("rootlet-init")? }), must(Step::HideInit)];
+    let sweep = spec.shares(Share::Pid);
+    if sweep {
+        list.push(must(Step::Subreaper));
+    }
+    let shared_group = !tty && facts.controlling_terminal;
+    list.extend([must(Step::SpawnCommand), must(Step::Supervise { shared_group, sweep })]);
+    Ok(list)
+}

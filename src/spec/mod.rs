@@ -1,0 +1,151 @@
+//! WHAT is asked for: plain owned data, in the order in which the user gave it.
+//!
+//! Every front (flags, a TOML file, code) writes a [`Spec`] and nothing else; [`crate::plan`] turns it into steps. There
+//! is no input or output here, and nothing is checked that needs to know the host.
+
+mod identity;
+mod mount;
+mod text;
+
+pub use identity::{IdRange, User};
+pub use mount::Mount;
+pub use text::parse_duration;
+
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything that can be asked of a container. `Spec::default()` is what plain `rootlet run` means.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Spec {
+    /// The command and its arguments; empty means the caller's shell.
+    #[serde(with = "text::list", skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<OsString>,
+    /// Who the command is inside.
+    pub user: User,
+    /// Ranges of user ids, inside to outside; empty means one line that follows from [`Spec::user`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uid_map: Vec<IdRange>,
+    /// Ranges of group ids, like [`Spec::uid_map`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gid_map: Vec<IdRange>,
+    /// The network.
+    pub net: Net,
+    /// Namespaces that stay the host's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub share: Vec<Share>,
+    /// The host name inside; none keeps the host's.
+    #[serde(with = "text::option", skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<OsString>,
+    /// Seconds that are added to the boot-time clock inside; asks for a time namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boottime: Option<i64>,
+    /// Seconds that are added to the monotonic clock inside; asks for a time namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monotonic: Option<i64>,
+    /// A directory that becomes `/`; none keeps the host's tree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rootfs: Option<PathBuf>,
+    /// Whether the root tree is read-only, with every mount below it.
+    pub read_only: bool,
+    /// The working directory; none keeps the caller's (with a rootfs: `/`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workdir: Option<PathBuf>,
+    /// Whether the environment starts empty, and not as the caller's.
+    pub clear_env: bool,
+    /// Changes to the environment: `K=V` sets, `K` takes the caller's value.
+    #[serde(with = "text::list", skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<OsString>,
+    /// Descriptors that the command gets besides 0, 1 and 2.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pass_fds: Vec<i32>,
+    /// Whether rootlet's init is PID 1; otherwise the command itself is.
+    pub init: bool,
+    /// Whether the command gets a terminal of its own.
+    pub tty: Tty,
+    /// After this time the command is asked to end, and [`crate::parent::GRACE`] later made to.
+    #[serde(with = "text::duration", skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Duration>,
+    /// Whether the command may gain privileges by executing a set-user-id program or one with file capabilities.
+    pub allow_new_privs: bool,
+    /// Whether a host that refuses something is an error, where rootlet would otherwise step down and say so.
+    pub strict: bool,
+    /// Volumes and tmpfs, in the order in which they are laid down.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<Mount>,
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        Spec {
+            command: Vec::new(),
+            user: User::Root,
+            uid_map: Vec::new(),
+            gid_map: Vec::new(),
+            net: Net::Host,
+            share: Vec::new(),
+            hostname: None,
+            boottime: None,
+            monotonic: None,
+            rootfs: None,
+            read_only: false,
+            workdir: None,
+            clear_env: false,
+            env: Vec::new(),
+            pass_fds: Vec::new(),
+            init: true,
+            tty: Tty::Auto,
+            timeout: None,
+            allow_new_privs: false,
+            strict: false,
+            mounts: Vec::new(),
+        }
+    }
+}
+
+impl Spec {
+    /// Whether `namespace` stays the host's.
+    pub fn shares(&self, namespace: Share) -> bool {
+        self.share.contains(&namespace)
+    }
+}
+
+/// The network that a container sees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Net {
+    /// The host's.
+    #[default]
+    Host,
+    /// A network namespace of its own, in which only the loopback device is, and is up.
+    None,
+}
+
+/// A namespace that is new by default and that can stay the host's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Share {
+    /// Process ids; with it /proc stays the host's too.
+    Pid,
+    /// System V IPC and POSIX message queues.
+    Ipc,
+    /// Host name and domain name.
+    Uts,
+    /// The view of the control groups.
+    Cgroup,
+}
+
+/// Whether the command gets a pseudo-terminal of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tty {
+    /// When standard input and standard output are terminals.
+    #[default]
+    Auto,
+    /// In any case.
+    Always,
+    /// Not at all: a terminal that the caller has is shared with the command.
+    Never,
+}
