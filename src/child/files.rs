@@ -31,6 +31,8 @@ fn close_from_to(first: u32, last: u32, keep: &[RawFd]) -> Result<(), Errno> {
 
 /// Before Linux 5.9: closes what /proc/self/fd lists. The directory is read from its start until nothing is found to
 /// close, since closing moves its entries.
+#[cold]
+#[inline(never)]
 fn close_listed(keep: &[RawFd]) -> Result<(), Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = ::rustix::fs::openat(CWD, c"/proc/self/fd", flags, Mode::empty())?;
@@ -71,8 +73,16 @@ pub fn set_clocks(offsets: &CStr) -> Result<(), Errno> {
     let file = ::rustix::fs::openat(CWD, c"/proc/self/timens_offsets", flags, Mode::empty())?;
     ::rustix::io::write(&file, offsets.to_bytes())?;
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    let namespace = ::rustix::fs::openat(CWD, c"/proc/self/ns/time_for_children", flags, Mode::empty())?;
-    ::rustix::thread::move_into_link_name_space(::rustix::fd::AsFd::as_fd(&namespace), ::core::option::Option::None)
+    let namespace = ::rustix::fs::openat(
+        CWD,
+        c"/proc/self/ns/time_for_children",
+        flags,
+        Mode::empty(),
+    )?;
+    ::rustix::thread::move_into_link_name_space(
+        ::rustix::fd::AsFd::as_fd(&namespace),
+        ::core::option::Option::None,
+    )
 }
 
 /// mkdir(2), 0755 whatever the umask; one that is there will do.
@@ -93,6 +103,7 @@ pub fn make_file(path: &CStr) -> Result<(), Errno> {
 }
 
 /// chdir(2), and makes sure that the directory has a name below the root.
+#[inline(never)]
 pub fn change_directory(path: &CStr) -> Result<(), Errno> {
     ::rustix::process::chdir(path)?;
     let mut name = [0u8; 4096];

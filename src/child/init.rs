@@ -2,8 +2,8 @@
 
 use ::core::ffi::{c_int, c_void};
 use ::core::prelude::rust_2024::*;
-use ::rustix::fd::OwnedFd;
 use ::rustix::event::{PollFd, PollFlags, poll};
+use ::rustix::fd::OwnedFd;
 use ::rustix::fs::{CWD, Mode, OFlags};
 use ::rustix::io::Errno;
 use ::rustix::process::{WaitOptions, WaitStatus, wait};
@@ -51,7 +51,12 @@ pub fn supervise(task: &mut Task<'_>, shared_group: bool, sweep: bool) -> Result
     keep.sort_unstable();
     files::close_others(&keep)?;
     let ended = sys::signalfd(SignalSet::only(::libc::SIGCHLD))?;
-    let supervisor = Supervisor { command: task.command_pid, shared_group, life, ended };
+    let supervisor = Supervisor {
+        command: task.command_pid,
+        shared_group,
+        life,
+        ended,
+    };
     let end = supervisor.watch(task)?;
     if sweep {
         end_descendants(children)?;
@@ -148,7 +153,11 @@ impl Supervisor {
         }
         // What was stopped as a group goes on as a group.
         let whole_group = signal == ::libc::SIGCONT && !self.shared_group;
-        let to = if whole_group { self.command.wrapping_neg() } else { self.command };
+        let to = if whole_group {
+            self.command.wrapping_neg()
+        } else {
+            self.command
+        };
         // The command may have ended a moment ago: then there is nobody to be told.
         let _ = sys::kill(to, signal);
     }

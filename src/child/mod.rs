@@ -19,17 +19,17 @@
 )]
 
 use ::core::ffi::{CStr, c_char};
+use ::core::mem::MaybeUninit;
 use ::core::prelude::rust_2024::*;
-use ::core::sync::atomic::AtomicU32;
 use ::rustix::fd::BorrowedFd;
 use ::rustix::termios::{Termios, Winsize};
 
 mod files;
 mod init;
 mod mounts;
-mod terminal;
 pub mod record;
 pub mod step;
+mod terminal;
 mod walk;
 
 pub use terminal::keep_terminal;
@@ -65,9 +65,7 @@ pub struct Task<'a> {
     /// Whether each step is reported when it is done.
     pub trace: bool,
     /// A stack for the process that becomes the command.
-    pub stack: &'a mut [u8],
-    /// The step that is being done, for a launcher that finds this process killed: see [`Progress`].
-    pub progress: &'a AtomicU32,
+    pub stack: &'a mut [MaybeUninit<u8>],
     /// Set to false when the kernel has no open_tree(2): sources are then paths, and are bound in the old way.
     pub detached: bool,
     /// init's pid, for the command's tie; and the command's, once init has started it. Both as init sees them.
@@ -95,29 +93,14 @@ impl<'a> Task<'a> {
 
     /// Tells the launcher. When nobody is there to be told, the life pipe says the same, and that is what is acted upon.
     fn report(&self, kind: Kind, process: Process, step: usize, value: i32) {
-        let record = Record { kind, process, step: step as u16, value, nanos: record::now(self.trace) };
-        let _ = ::rustix::io::write(borrow(self.slot(Slot::RECORDS)), &record.to_bytes());
-    }
-}
-
-/// How far the processes inside have come: which of them, and at which step, in one number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress(pub u32);
-
-impl Progress {
-    /// `process` is about to do step `step`.
-    pub fn at(process: Process, step: usize) -> Self {
-        Progress(((process as u32) << 16) | (step as u32 & 0xffff))
-    }
-
-    /// Where that was.
-    pub fn place(self) -> (Process, usize) {
-        let process = match self.0 >> 16 {
-            2 => Process::Init,
-            3 => Process::Command,
-            _ => Process::Setup,
+        let record = Record {
+            kind,
+            process,
+            step: step as u16,
+            value,
+            nanos: record::now(self.trace),
         };
-        (process, (self.0 & 0xffff) as usize)
+        let _ = ::rustix::io::write(borrow(self.slot(Slot::RECORDS)), &record.to_bytes());
     }
 }
 

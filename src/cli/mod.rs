@@ -7,7 +7,12 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Start a container as an ordinary user: no sudo, no daemon, no setuid helper, no configuration.
 #[derive(Parser)]
-#[command(name = "rootlet", version, disable_help_subcommand = true, args_conflicts_with_subcommands = false)]
+#[command(
+    name = "rootlet",
+    version,
+    disable_help_subcommand = true,
+    args_conflicts_with_subcommands = false
+)]
 struct Cli {
     /// Say what is done on the way (-vv: more); so does RUST_LOG
     #[arg(short, long, action = ArgAction::Count)]
@@ -34,6 +39,8 @@ pub fn main() -> anyhow::Result<u8> {
         Err(error) => return misread(&error),
     };
     start_log(cli.verbose);
+    // Freed with the process: taking it apart would only touch memory that is shared with the container's init.
+    let matches = std::mem::ManuallyDrop::new(matches);
     match (cli.verb, matches.subcommand_matches("run")) {
         (Some(Verb::Run(flags)), Some(matches)) => run::run(*flags, matches),
         _ => run::run_default(),

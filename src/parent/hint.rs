@@ -15,13 +15,24 @@ pub fn add_parent(error: Error, step: ParentStep) -> Error {
             "a limit of user namespaces is reached, not one of the disk: see /proc/sys/user/max_*_namespaces; \
              32 levels of nesting is the most"
         }
-        (ParentStep::Clone { .. }, Some(libc::EACCES)) => "a security module (SELinux, AppArmor) refuses user namespaces",
-        (ParentStep::Clone { .. }, Some(libc::EAGAIN)) => "the limit of processes is reached: see `ulimit -u`",
-        (ParentStep::Clone { .. }, Some(libc::EINVAL)) => "this kernel has no user namespaces (CONFIG_USER_NS)",
+        (ParentStep::Clone { .. }, Some(libc::EACCES)) => {
+            "a security module (SELinux, AppArmor) refuses user namespaces"
+        }
+        (ParentStep::Clone { .. }, Some(libc::EAGAIN)) => {
+            "the limit of processes is reached: see `ulimit -u`"
+        }
+        (ParentStep::Clone { .. }, Some(libc::EINVAL)) => {
+            "this kernel has no user namespaces (CONFIG_USER_NS)"
+        }
         (ParentStep::OpenChannels, Some(libc::EMFILE)) => {
             "rootlet needs some 10 open files: raise the limit with `ulimit -n`"
         }
-        (ParentStep::DenySetgroups | ParentStep::WriteUidMap { .. } | ParentStep::WriteGidMap { .. }, Some(errno)) => match errno {
+        (
+            ParentStep::DenySetgroups
+            | ParentStep::WriteUidMap { .. }
+            | ParentStep::WriteGidMap { .. },
+            Some(errno),
+        ) => match errno {
             libc::EPERM | libc::EACCES => {
                 "where kernel.apparmor_restrict_unprivileged_userns=1 (Ubuntu 24.04), a user namespace can be made but not \
                  used: `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`; otherwise an id that is mapped \

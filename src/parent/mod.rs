@@ -13,18 +13,19 @@ mod terminal;
 pub use channel::Event;
 pub use supervise::{GRACE, supervise};
 
-use crate::child::record::Process;
+use crate::child::Task;
+use crate::child::record::{Place, Process};
 use crate::child::step::{Slot, Step};
-use crate::child::{Progress, Task};
-use crate::error::{Error, Errno, Kind, Result};
+use crate::error::{Errno, Error, Kind, Result};
 use crate::plan::{ParentStep, Plan};
-use crate::sys::{self, RawPid, SharedNumber, SignalSet};
+use crate::sys::{self, RawPid, SignalSet};
 use channel::Channel;
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::process::{WaitId, WaitIdOptions};
 use std::time::Duration;
 
 /// Bytes of stack for the process that becomes the command: it makes system calls only.
-const COMMAND_STACK: usize = 64 * 1024;
+const COMMAND_STACK: usize = 16 * 1024;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,11 +69,10 @@ pub struct Running<'a> {
     pid: RawPid,
     life: OwnedFd,
     channel: Channel,
-    progress: SharedNumber,
     /// The signal mask of the launching thread from before the launch.
     mask: SignalSet,
     /// How the first process ended, once it has been waited for.
-    ended: Option<Outcome>,
+    reaped: Option<Outcome>,
     ready: bool,
 }
 
@@ -84,8 +84,8 @@ pub struct Running<'a> {
 pub fn launch<'a>(plan: &'a Plan, trace: bool, observer: &mut dyn Observer) -> Result<Running<'a>> {
     let (life_read, life) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
         .map_err(|errno| refused(plan, ParentStep::OpenChannels, errno))?;
-    let (channel, records) = Channel::new().map_err(|errno| refused(plan, ParentStep::OpenChannels, errno))?;
-    let progress = SharedNumber::new().map_err(|errno| refused(plan, ParentStep::OpenChannels, errno))?;
+    let (channel, records) =
+        Channel::new().map_err(|errno| refused(plan, ParentStep::OpenChannels, errno))?;
     observer.parent_step(plan, ParentStep::OpenChannels);
 
     let mut slots = vec![-1; usize::from(plan.slots)];
@@ -99,7 +99,7 @@ pub fn launch<'a>(plan: &'a Plan, trace: bool, observer: &mut dyn Observer) -> R
         strings.chain([std::ptr::null()]).collect::<Vec<_>>()
     };
     let (argv, envp) = (pointers(&plan.argv), pointers(&plan.envp));
-    let mut stack = vec![0u8; COMMAND_STACK];
+    let mut stack = Vec::with_capacity(COMMAND_STACK);
     // No handler of the caller's may run in the copy of it that the new process is.
     let mask = sys::set_signal_mask(SignalSet::ALL);
     let mut task = Task {
@@ -113,10 +113,13 @@ pub fn launch<'a>(plan: &'a Plan, trace: bool, observer: &mut dyn Observer) -> R
         slots: &mut slots,
         keep: &keep,
         mask,
-        terminal: if plan.tty { terminal::callers_settings() } else { None },
+        terminal: if plan.tty {
+            terminal::callers_settings()
+        } else {
+            None
+        },
         trace,
-        stack: &mut stack,
-        progress: progress.get(),
+        stack: stack.spare_capacity_mut(),
         detached: true,
         init_pid: 0,
         command_pid: 0,
@@ -134,15 +137,27 @@ pub fn launch<'a>(plan: &'a Plan, trace: bool, observer: &mut dyn Observer) -> R
         refused(plan, step, errno)
     })?;
     observer.parent_step(plan, step);
-    let mut running = Running { plan, pid, life, channel, progress, mask, ended: None, ready: false };
-    handshake::write_maps(plan, pid, &running.life, observer).map_err(|error| running.childs_cause().unwrap_or(error))?;
+    let mut running = Running {
+        plan,
+        pid,
+        life,
+        channel,
+        mask,
+        reaped: None,
+        ready: false,
+    };
+    handshake::write_maps(plan, pid, &running.life, observer)
+        .map_err(|error| running.childs_cause().unwrap_or(error))?;
     Ok(running)
 }
 
 /// The error for a step of the launcher's.
 fn refused(plan: &Plan, step: ParentStep, errno: impl Into<Errno>) -> Error {
     let errno = errno.into();
-    hint::add_parent(Error::setup(plan.describe_parent(step).attempt, errno), step)
+    hint::add_parent(
+        Error::setup(plan.describe_parent(step).attempt, errno),
+        step,
+    )
 }
 
 impl Running<'_> {
@@ -193,41 +208,80 @@ impl Running<'_> {
     /// What `event` means for the whole, if it is the last that matters. The first process has then been waited for.
     fn ending(&mut self, event: &Event) -> Option<Result<Outcome>> {
         match *event {
-            Event::Failed { process, step, errno } => {
+            Event::Failed {
+                process,
+                step,
+                errno,
+            } => {
                 self.kill();
                 self.reap();
                 Some(Err(self.failure(process, step, errno)))
             }
-            Event::Exited(status) => {
-                self.reap();
-                Some(Ok(Outcome::Exited(status)))
-            }
-            Event::Killed(signal) => {
-                self.reap();
-                Some(Ok(Outcome::Killed(signal)))
-            }
+            Event::Exited(status) => Some(self.ended(Outcome::Exited(status))),
+            Event::Killed(signal) => Some(self.ended(Outcome::Killed(signal))),
             _ => None,
+        }
+    }
+
+    /// init has told how the command ended.
+    fn ended(&mut self, outcome: Outcome) -> Result<Outcome> {
+        self.reap();
+        if self.ready {
+            Ok(outcome)
+        } else {
+            Err(self.died_in_setup(outcome, None))
         }
     }
 
     /// The reports have ended without an end: the command was executed as process 1 and holds no report any more, or
     /// set-up or init was killed.
     fn silence(&mut self) -> Result<Outcome> {
+        let place = self.last_place();
         let outcome = self.reap();
         if self.ready {
-            return Ok(outcome);
+            Ok(outcome)
+        } else {
+            Err(self.died_in_setup(outcome, place))
         }
-        let (process, step) = Progress(self.progress.get().load(std::sync::atomic::Ordering::Relaxed)).place();
-        let name = crate::plan::explain::process_name(process);
+    }
+
+    /// Where the first process is, or was when it died: see [`Place`].
+    fn last_place(&self) -> Option<Place> {
+        // Death comes before the end of the reports is seen, but for the reading of the name it has to be complete.
+        let options = WaitIdOptions::EXITED
+            | WaitIdOptions::NOWAIT
+            | WaitIdOptions::from_bits_retain(libc::__WALL as u32);
+        let _ = rustix::process::waitid(
+            WaitId::Pid(rustix::process::Pid::from_raw(self.pid)?),
+            options,
+        );
+        let name = std::fs::read(format!("/proc/{}/comm", self.pid)).ok()?;
+        Place::from_name(name.trim_ascii_end())
+    }
+
+    /// The error for a process that was killed before it was ready.
+    fn died_in_setup(&self, outcome: Outcome, place: Option<Place>) -> Error {
         let how = match outcome {
-            Outcome::Killed(signal) => format!("was killed by {}", crate::plan::describe::signal_name(signal)),
+            Outcome::Killed(signal) => format!(
+                "was killed by {}",
+                crate::plan::describe::signal_name(signal)
+            ),
             _ => "ended".to_string(),
         };
+        let Some(Place { process, step }) = place else {
+            return Error::broken(format!(
+                "the process that was to become the command {how} before its exec"
+            ));
+        };
+        let name = crate::plan::explain::process_name(process);
         let at = match self.plan.list(process).get(step) {
             Some(entry) => format!(": {}", self.plan.describe(entry.step).attempt),
             None => String::new(),
         };
-        Err(Error::broken(format!("the {name} process {how} at its step {}{at}", step + 1)))
+        Error::broken(format!(
+            "the {name} process {how} at its step {}{at}",
+            step + 1
+        ))
     }
 
     /// The error for a step that was refused inside.
@@ -249,7 +303,12 @@ impl Running<'_> {
         self.kill();
         self.reap();
         while let Some(event) = self.next_event() {
-            if let Event::Failed { process, step, errno } = event {
+            if let Event::Failed {
+                process,
+                step,
+                errno,
+            } = event
+            {
                 return Some(self.failure(process, step, errno));
             }
         }
@@ -258,17 +317,19 @@ impl Running<'_> {
 
     /// Waits for the first process, once. It sends no SIGCHLD, so that `__WALL` is needed.
     fn reap(&mut self) -> Outcome {
-        if let Some(outcome) = self.ended {
+        if let Some(outcome) = self.reaped {
             return outcome;
         }
         let outcome = loop {
             let options = rustix::process::WaitOptions::from_bits_retain(libc::__WALL as u32);
             match rustix::process::waitpid(rustix::process::Pid::from_raw(self.pid), options) {
-                Ok(Some((_, status))) => match (status.exit_status(), status.terminating_signal()) {
-                    (Some(status), _) => break Outcome::Exited(status),
-                    (_, Some(signal)) => break Outcome::Killed(signal),
-                    _ => {}
-                },
+                Ok(Some((_, status))) => {
+                    match (status.exit_status(), status.terminating_signal()) {
+                        (Some(status), _) => break Outcome::Exited(status),
+                        (_, Some(signal)) => break Outcome::Killed(signal),
+                        _ => {}
+                    }
+                }
                 Ok(None) | Err(rustix::io::Errno::INTR) => {}
                 // Somebody else in this program has waited for all children, whatever they are.
                 Err(errno) => {
@@ -277,7 +338,7 @@ impl Running<'_> {
                 }
             }
         };
-        self.ended = Some(outcome);
+        self.reaped = Some(outcome);
         outcome
     }
 
@@ -289,7 +350,7 @@ impl Running<'_> {
 impl Drop for Running<'_> {
     /// Ends what still runs, and gives the thread its signal mask back.
     fn drop(&mut self) {
-        if self.ended.is_none() {
+        if self.reaped.is_none() {
             self.kill();
             self.reap();
         }
@@ -299,5 +360,8 @@ impl Drop for Running<'_> {
 
 /// A duration as the kernel takes it.
 fn timespec(duration: Duration) -> rustix::time::Timespec {
-    rustix::time::Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: i64::from(duration.subsec_nanos()) }
+    rustix::time::Timespec {
+        tv_sec: duration.as_secs() as i64,
+        tv_nsec: i64::from(duration.subsec_nanos()),
+    }
 }

@@ -107,7 +107,8 @@ impl Plan {
         refuse(spec, facts)?;
         let mut arena = Arena::default();
         let ids = identity::Ids::new(spec, facts)?;
-        let tty = spec.tty == Tty::Always || (spec.tty == Tty::Auto && facts.terminals[0] && facts.terminals[1]);
+        let tty = spec.tty == Tty::Always
+            || (spec.tty == Tty::Auto && facts.terminals[0] && facts.terminals[1]);
         let mut slots = setup::Slots::default();
         let setup = setup::list(spec, facts, &ids, tty, &mut slots, &mut arena)?;
         let init = setup::init_list(spec, facts, tty, &mut arena)?;
@@ -149,23 +150,37 @@ fn refuse(spec: &Spec, facts: &Facts) -> Result<()> {
             .with_hint("it needs none: take the set-user-id bit and the file capabilities from the program file"));
     }
     if spec.mounts.len() > 10_000 {
-        return Err(Error::usage(format!("{} volumes and tmpfs are more than 10000", spec.mounts.len())));
+        return Err(Error::usage(format!(
+            "{} volumes and tmpfs are more than 10000",
+            spec.mounts.len()
+        )));
     }
     if let Some(fd) = facts.closed_fds.first() {
-        return Err(Error::usage(format!("descriptor {fd} is to be passed, but it is not open")));
+        return Err(Error::usage(format!(
+            "descriptor {fd} is to be passed, but it is not open"
+        )));
     }
     if let Some(name) = &spec.hostname {
         if spec.shares(Share::Uts) {
-            return Err(Error::usage("a host name of its own needs a UTS namespace of its own: hostname and share uts"));
+            return Err(Error::usage(
+                "a host name of its own needs a UTS namespace of its own: hostname and share uts",
+            ));
         }
         if name.is_empty() || name.len() > 64 {
-            return Err(Error::usage(format!("host name {name:?} is not 1 to 64 bytes long")));
+            return Err(Error::usage(format!(
+                "host name {name:?} is not 1 to 64 bytes long"
+            )));
         }
     }
     Ok(())
 }
 
-fn parent_list(spec: &Spec, ids: &identity::Ids, raw: bool, arena: &mut Arena) -> Result<Vec<ParentStep>> {
+fn parent_list(
+    spec: &Spec,
+    ids: &identity::Ids,
+    raw: bool,
+    arena: &mut Arena,
+) -> Result<Vec<ParentStep>> {
     let mut flags = libc::CLONE_NEWUSER as u64;
     if !spec.shares(Share::Pid) {
         flags |= libc::CLONE_NEWPID as u64;
@@ -178,8 +193,12 @@ fn parent_list(spec: &Spec, ids: &identity::Ids, raw: bool, arena: &mut Arena) -
     if ids.deny_setgroups {
         list.push(ParentStep::DenySetgroups);
     }
-    list.push(ParentStep::WriteUidMap { lines: arena.text(identity::lines(&ids.uid_map))? });
-    list.push(ParentStep::WriteGidMap { lines: arena.text(identity::lines(&ids.gid_map))? });
+    list.push(ParentStep::WriteUidMap {
+        lines: arena.text(identity::lines(&ids.uid_map))?,
+    });
+    list.push(ParentStep::WriteGidMap {
+        lines: arena.text(identity::lines(&ids.gid_map))?,
+    });
     list.extend([ParentStep::Release, ParentStep::Supervise]);
     Ok(list)
 }
@@ -202,7 +221,11 @@ fn enforced(spec: &Spec, ids: &identity::Ids) -> Enforced {
         ("net", spec.net == crate::spec::Net::None),
         ("time", setup::has_clocks(spec)),
     ] {
-        if new { enforced.new.push(name) } else { enforced.shared.push(name) }
+        if new {
+            enforced.new.push(name)
+        } else {
+            enforced.shared.push(name)
+        }
     }
     enforced
 }

@@ -9,7 +9,12 @@ use std::path::PathBuf;
 
 /// One thing that is laid over the root tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", deny_unknown_fields, rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+#[serde(
+    tag = "type",
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case"
+)]
 pub enum Mount {
     /// A file or directory of the host, with every mount below it.
     Bind {
@@ -27,10 +32,18 @@ pub enum Mount {
         /// Where it appears inside, an absolute path.
         target: PathBuf,
         /// The most it holds, as tmpfs(5) takes it: bytes, with `k`, `m`, `g` or `%`. None: half of the memory.
-        #[serde(default, with = "text::option", skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            with = "text::option",
+            skip_serializing_if = "Option::is_none"
+        )]
         size: Option<OsString>,
         /// Its permission bits, in octal. None: 1777 for anyone, as /tmp has it.
-        #[serde(default, with = "text::option", skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            with = "text::option",
+            skip_serializing_if = "Option::is_none"
+        )]
         mode: Option<OsString>,
     },
 }
@@ -51,21 +64,37 @@ impl Mount {
         let (source, target) = match fields[..] {
             [source] => (path(source), None),
             [source, target] => (path(source), Some(path(target))),
-            _ => return Err(Error::usage(format!("volume {text:?}: expected SRC[:DST][:ro]"))),
+            _ => {
+                return Err(Error::usage(format!(
+                    "volume {text:?}: expected SRC[:DST][:ro]"
+                )));
+            }
         };
         if source.as_os_str().is_empty() {
-            return Err(Error::usage(format!("volume {text:?}: the source is empty")));
+            return Err(Error::usage(format!(
+                "volume {text:?}: the source is empty"
+            )));
         }
-        Ok(Mount::Bind { source, target, read_only: read_only.unwrap_or(false) })
+        Ok(Mount::Bind {
+            source,
+            target,
+            read_only: read_only.unwrap_or(false),
+        })
     }
 
     /// Reads `DST[:size=N,mode=M]`, as docker's `--tmpfs` has it.
     pub fn parse_tmpfs(text: &OsStr) -> Result<Self> {
         let bytes = text.as_bytes();
-        let colon = bytes.iter().position(|&byte| byte == b':').unwrap_or(bytes.len());
+        let colon = bytes
+            .iter()
+            .position(|&byte| byte == b':')
+            .unwrap_or(bytes.len());
         let (target, options) = bytes.split_at(colon);
         let (mut size, mut mode) = (None, None);
-        for option in options.split(|&byte| byte == b':' || byte == b',').filter(|option| !option.is_empty()) {
+        for option in options
+            .split(|&byte| byte == b':' || byte == b',')
+            .filter(|option| !option.is_empty())
+        {
             match option.split_at_checked(5) {
                 Some((b"size=", value)) => size = Some(OsString::from_vec(value.to_vec())),
                 Some((b"mode=", value)) => mode = Some(OsString::from_vec(value.to_vec())),
@@ -77,7 +106,11 @@ impl Mount {
                 }
             }
         }
-        Ok(Mount::Tmpfs { target: PathBuf::from(OsStr::from_bytes(target)), size, mode })
+        Ok(Mount::Tmpfs {
+            target: PathBuf::from(OsStr::from_bytes(target)),
+            size,
+            mode,
+        })
     }
 }
 
@@ -86,7 +119,11 @@ mod tests {
     use super::*;
 
     fn bind(source: &str, target: Option<&str>, read_only: bool) -> Mount {
-        Mount::Bind { source: source.into(), target: target.map(PathBuf::from), read_only }
+        Mount::Bind {
+            source: source.into(),
+            target: target.map(PathBuf::from),
+            read_only,
+        }
     }
 
     #[test]
@@ -99,7 +136,11 @@ mod tests {
             ("/a:/b:rw", bind("/a", Some("/b"), false)),
             (".:relative", bind(".", Some("relative"), false)),
         ] {
-            assert_eq!(Mount::parse_volume(OsStr::new(text)).unwrap(), mount, "{text}");
+            assert_eq!(
+                Mount::parse_volume(OsStr::new(text)).unwrap(),
+                mount,
+                "{text}"
+            );
         }
         for text in ["", ":/b", "ro", "/a:/b:ro:x", "/a:/b:/c"] {
             assert!(Mount::parse_volume(OsStr::new(text)).is_err(), "{text:?}");
@@ -116,7 +157,15 @@ mod tests {
             ("/t:size=50%,mode=0755", text("50%"), text("0755")),
         ] {
             let mount = Mount::parse_tmpfs(OsStr::new(words)).unwrap();
-            assert_eq!(mount, Mount::Tmpfs { target: "/t".into(), size, mode }, "{words}");
+            assert_eq!(
+                mount,
+                Mount::Tmpfs {
+                    target: "/t".into(),
+                    size,
+                    mode
+                },
+                "{words}"
+            );
         }
         assert!(Mount::parse_tmpfs(OsStr::new("/t:uid=0")).is_err());
     }
