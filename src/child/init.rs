@@ -51,12 +51,7 @@ pub fn supervise(task: &mut Task<'_>, shared_group: bool, sweep: bool) -> Result
     keep.sort_unstable();
     files::close_others(&keep)?;
     let ended = sys::signalfd(SignalSet::only(::libc::SIGCHLD))?;
-    let supervisor = Supervisor {
-        command: task.command_pid,
-        shared_group,
-        life,
-        ended,
-    };
+    let supervisor = Supervisor { command: task.command_pid, shared_group, life, ended };
     let end = supervisor.watch(task)?;
     if sweep {
         end_descendants(children)?;
@@ -91,10 +86,8 @@ impl Supervisor {
             if let Some(end) = self.reap(task)? {
                 return Ok(end);
             }
-            let mut events = [
-                PollFd::from_borrowed_fd(borrow(self.life), PollFlags::IN),
-                PollFd::new(&self.ended, PollFlags::IN),
-            ];
+            let mut events =
+                [PollFd::from_borrowed_fd(borrow(self.life), PollFlags::IN), PollFd::new(&self.ended, PollFlags::IN)];
             match poll(&mut events, ::core::option::Option::None) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno),
@@ -153,11 +146,7 @@ impl Supervisor {
         }
         // What was stopped as a group goes on as a group.
         let whole_group = signal == ::libc::SIGCONT && !self.shared_group;
-        let to = if whole_group {
-            self.command.wrapping_neg()
-        } else {
-            self.command
-        };
+        let to = if whole_group { self.command.wrapping_neg() } else { self.command };
         // The command may have ended a moment ago: then there is nobody to be told.
         let _ = sys::kill(to, signal);
     }

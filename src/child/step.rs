@@ -46,6 +46,9 @@ pub enum Step {
     /// before. In a new PID namespace getppid() is 0 either way and says nothing. The kernel takes the signal back at
     /// every change of credentials, so this is done again after the last.
     Tie,
+    /// prctl(PR_SET_PDEATHSIG, 0), for an init that must not be killed: PDEATHSIG comes when the launching *thread* ends,
+    /// and an init without a PID namespace has to end the others first. From here on the life pipe alone tells.
+    Untie,
     /// As [`Step::Tie`], for the command under an init that has no PID namespace to take everything down with it.
     TieToInit,
     /// close_range(2) around what is kept: nothing of the caller's that was not asked for comes along.

@@ -7,12 +7,7 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Start a container as an ordinary user: no sudo, no daemon, no setuid helper, no configuration.
 #[derive(Parser)]
-#[command(
-    name = "rootlet",
-    version,
-    disable_help_subcommand = true,
-    args_conflicts_with_subcommands = false
-)]
+#[command(name = "rootlet", version, disable_help_subcommand = true, args_conflicts_with_subcommands = false)]
 struct Cli {
     /// Say what is done on the way (-vv: more); so does RUST_LOG
     #[arg(short, long, action = ArgAction::Count)]

@@ -18,30 +18,23 @@ pub fn add_parent(error: Error, step: ParentStep) -> Error {
         (ParentStep::Clone { .. }, Some(libc::EACCES)) => {
             "a security module (SELinux, AppArmor) refuses user namespaces"
         }
-        (ParentStep::Clone { .. }, Some(libc::EAGAIN)) => {
-            "the limit of processes is reached: see `ulimit -u`"
-        }
-        (ParentStep::Clone { .. }, Some(libc::EINVAL)) => {
-            "this kernel has no user namespaces (CONFIG_USER_NS)"
-        }
+        (ParentStep::Clone { .. }, Some(libc::EAGAIN)) => "the limit of processes is reached: see `ulimit -u`",
+        (ParentStep::Clone { .. }, Some(libc::EINVAL)) => "this kernel has no user namespaces (CONFIG_USER_NS)",
         (ParentStep::OpenChannels, Some(libc::EMFILE)) => {
             "rootlet needs some 10 open files: raise the limit with `ulimit -n`"
         }
-        (
-            ParentStep::DenySetgroups
-            | ParentStep::WriteUidMap { .. }
-            | ParentStep::WriteGidMap { .. },
-            Some(errno),
-        ) => match errno {
-            libc::EPERM | libc::EACCES => {
-                "where kernel.apparmor_restrict_unprivileged_userns=1 (Ubuntu 24.04), a user namespace can be made but not \
+        (ParentStep::DenySetgroups | ParentStep::WriteUidMap { .. } | ParentStep::WriteGidMap { .. }, Some(errno)) => {
+            match errno {
+                libc::EPERM | libc::EACCES => {
+                    "where kernel.apparmor_restrict_unprivileged_userns=1 (Ubuntu 24.04), a user namespace can be made but not \
                  used: `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`; otherwise an id that is mapped \
                  here does not exist in this user namespace"
+                }
+                libc::EROFS => "/proc is read-only here",
+                libc::ENOENT => "there is no /proc here",
+                _ => return error,
             }
-            libc::EROFS => "/proc is read-only here",
-            libc::ENOENT => "there is no /proc here",
-            _ => return error,
-        },
+        }
         _ => return error,
     };
     error.with_hint(hint)

@@ -15,7 +15,7 @@ pub use supervise::{GRACE, supervise};
 
 use crate::child::Task;
 use crate::child::record::{Place, Process};
-use crate::child::step::{Slot, Step};
+use crate::child::step::{Entry, Slot, Step, Text};
 use crate::error::{Errno, Error, Kind, Result};
 use crate::plan::{ParentStep, Plan};
 use crate::sys::{self, RawPid, SignalSet};
@@ -67,10 +67,9 @@ pub struct Running<'a> {
     plan: &'a Plan,
     /// init, or the command itself where there is no init; as the launcher sees it.
     pid: RawPid,
-    life: OwnedFd,
+    /// The only end of the life pipe that can write; none once the container is to end.
+    life: Option<OwnedFd>,
     channel: Channel,
-    /// The signal mask of the launching thread from before the launch.
-    mask: SignalSet,
     /// How the first process ended, once it has been waited for.
     reaped: Option<Outcome>,
     ready: bool,
@@ -82,10 +81,18 @@ pub struct Running<'a> {
 /// # Errors
 /// A step that was refused. Nothing is left running then.
 pub fn launch<'a>(plan: &'a Plan, trace: bool, observer: &mut dyn Observer) -> Result<Running<'a>> {
-    let (life_read, life) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
-        .map_err(|errno| refused(plan, ParentStep::OpenChannels, errno))?;
-    let (channel, records) =
-        Channel::new().map_err(|errno| refused(plan, ParentStep::OpenChannels, errno))?;
+    // No handler of the caller's may run in the copy of it that the new process is.
+    let mask = sys::set_signal_mask(SignalSet::ALL);
+    let running = start(plan, trace, mask, observer);
+    sys::set_signal_mask(mask);
+    running
+}
+
+/// [`launch`], with every signal blocked; `mask` is the one that the command is to have.
+fn start<'a>(plan: &'a Plan, trace: bool, mask: SignalSet, observer: &mut dyn Observer) -> Result<Running<'a>> {
+    let refused = |step, errno| refused(plan, step, Errno::from(errno));
+    let (life_read, life) = life_pipe().map_err(|errno| refused(ParentStep::OpenChannels, errno))?;
+    let (channel, records) = Channel::new().map_err(|errno| refused(ParentStep::OpenChannels, errno))?;
     observer.parent_step(plan, ParentStep::OpenChannels);
 
     let mut slots = vec![-1; usize::from(plan.slots)];
@@ -94,14 +101,8 @@ pub fn launch<'a>(plan: &'a Plan, trace: bool, observer: &mut dyn Observer) -> R
     let mut keep = plan.pass_fds.clone();
     keep.extend([life_read.as_raw_fd(), records.as_raw_fd()]);
     keep.sort_unstable();
-    let pointers = |texts: &[crate::child::step::Text]| {
-        let strings = texts.iter().map(|&text| plan.arena.get(text).as_ptr());
-        strings.chain([std::ptr::null()]).collect::<Vec<_>>()
-    };
-    let (argv, envp) = (pointers(&plan.argv), pointers(&plan.envp));
+    let (argv, envp) = (pointers(plan, &plan.argv), pointers(plan, &plan.envp));
     let mut stack = Vec::with_capacity(COMMAND_STACK);
-    // No handler of the caller's may run in the copy of it that the new process is.
-    let mask = sys::set_signal_mask(SignalSet::ALL);
     let mut task = Task {
         arena: plan.arena.bytes(),
         setup: &plan.setup,
@@ -113,51 +114,43 @@ pub fn launch<'a>(plan: &'a Plan, trace: bool, observer: &mut dyn Observer) -> R
         slots: &mut slots,
         keep: &keep,
         mask,
-        terminal: if plan.tty {
-            terminal::callers_settings()
-        } else {
-            None
-        },
+        terminal: plan.tty.then(terminal::callers_settings).flatten(),
         trace,
         stack: stack.spare_capacity_mut(),
         detached: true,
         init_pid: 0,
         command_pid: 0,
     };
-    let cloned = plan.parent.iter().find_map(|step| match step {
-        ParentStep::Clone { flags } => Some((*step, clone::container(*flags, &mut task))),
-        _ => None,
-    });
-    let Some((step, pid)) = cloned else {
-        return Err(Error::broken("the plan makes no process"));
-    };
+    let step = ParentStep::Clone { flags: plan.clone_flags };
+    let pid = clone::container(plan.clone_flags, &mut task).map_err(|errno| refused(step, errno))?;
     drop((life_read, records));
-    let pid = pid.map_err(|errno| {
-        sys::set_signal_mask(mask);
-        refused(plan, step, errno)
-    })?;
     observer.parent_step(plan, step);
-    let mut running = Running {
-        plan,
-        pid,
-        life,
-        channel,
-        mask,
-        reaped: None,
-        ready: false,
-    };
-    handshake::write_maps(plan, pid, &running.life, observer)
-        .map_err(|error| running.childs_cause().unwrap_or(error))?;
-    Ok(running)
+
+    let written = handshake::write_maps(plan, pid, &life, observer);
+    let mut running = Running { plan, pid, life: Some(life), channel, reaped: None, ready: false };
+    match written {
+        Ok(()) => Ok(running),
+        Err(error) => Err(running.childs_cause().unwrap_or(error)),
+    }
+}
+
+/// The read end and the write end. Writing never blocks: what does not fit is more signals than anybody waits for.
+fn life_pipe() -> std::result::Result<(OwnedFd, OwnedFd), rustix::io::Errno> {
+    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    rustix::fs::fcntl_setfl(&write, rustix::fs::OFlags::NONBLOCK)?;
+    Ok((read, write))
+}
+
+/// The list that execve(2) takes: pointers into the arena, and a null one.
+fn pointers(plan: &Plan, texts: &[Text]) -> Vec<*const std::ffi::c_char> {
+    let strings = texts.iter().map(|&text| plan.arena.get(text).as_ptr());
+    strings.chain([std::ptr::null()]).collect()
 }
 
 /// The error for a step of the launcher's.
 fn refused(plan: &Plan, step: ParentStep, errno: impl Into<Errno>) -> Error {
     let errno = errno.into();
-    hint::add_parent(
-        Error::setup(plan.describe_parent(step).attempt, errno),
-        step,
-    )
+    hint::add_parent(Error::setup(plan.describe_parent(step).attempt, errno), step)
 }
 
 impl Running<'_> {
@@ -175,10 +168,10 @@ impl Running<'_> {
 
     /// Sends `signal` to the command (to init for it; it arrives when the command has been executed).
     pub fn signal(&self, signal: i32) {
-        // The pipe never blocks: what does not fit is more signals than a process can tell apart.
-        let sent = match self.plan.init.is_empty() {
-            true => sys::kill(self.pid, signal),
-            false => rustix::io::write(&self.life, &[signal as u8]).map(drop),
+        let sent = match &self.life {
+            _ if self.plan.init.is_empty() => sys::kill(self.pid, signal),
+            Some(life) => rustix::io::write(life, &[signal as u8]).map(drop),
+            None => Ok(()),
         };
         if let Err(errno) = sent {
             log::debug!("signal {signal} was not passed on: {}", Errno::from(errno));
@@ -186,9 +179,14 @@ impl Running<'_> {
     }
 
     /// Ends everything inside, at once (SIGKILL).
-    pub fn kill(&self) {
-        // The process has not been waited for, so its id is its own.
-        let _ = sys::kill(self.pid, libc::SIGKILL);
+    pub fn kill(&mut self) {
+        drop(self.life.take());
+        // Without a PID namespace nobody but init can end what is inside: the end of the life pipe tells it to.
+        let sweeps = |entry: &Entry| matches!(entry.step, Step::Supervise { sweep: true, .. });
+        if !self.plan.init.iter().any(sweeps) {
+            // The process has not been waited for, so its id is its own.
+            let _ = sys::kill(self.pid, libc::SIGKILL);
+        }
     }
 
     /// Waits until the command has ended.
@@ -208,11 +206,7 @@ impl Running<'_> {
     /// What `event` means for the whole, if it is the last that matters. The first process has then been waited for.
     fn ending(&mut self, event: &Event) -> Option<Result<Outcome>> {
         match *event {
-            Event::Failed {
-                process,
-                step,
-                errno,
-            } => {
+            Event::Failed { process, step, errno } => {
                 self.kill();
                 self.reap();
                 Some(Err(self.failure(process, step, errno)))
@@ -226,11 +220,7 @@ impl Running<'_> {
     /// init has told how the command ended.
     fn ended(&mut self, outcome: Outcome) -> Result<Outcome> {
         self.reap();
-        if self.ready {
-            Ok(outcome)
-        } else {
-            Err(self.died_in_setup(outcome, None))
-        }
+        if self.ready { Ok(outcome) } else { Err(self.died_in_setup(outcome, None)) }
     }
 
     /// The reports have ended without an end: the command was executed as process 1 and holds no report any more, or
@@ -238,23 +228,15 @@ impl Running<'_> {
     fn silence(&mut self) -> Result<Outcome> {
         let place = self.last_place();
         let outcome = self.reap();
-        if self.ready {
-            Ok(outcome)
-        } else {
-            Err(self.died_in_setup(outcome, place))
-        }
+        if self.ready { Ok(outcome) } else { Err(self.died_in_setup(outcome, place)) }
     }
 
     /// Where the first process is, or was when it died: see [`Place`].
     fn last_place(&self) -> Option<Place> {
         // Death comes before the end of the reports is seen, but for the reading of the name it has to be complete.
-        let options = WaitIdOptions::EXITED
-            | WaitIdOptions::NOWAIT
-            | WaitIdOptions::from_bits_retain(libc::__WALL as u32);
-        let _ = rustix::process::waitid(
-            WaitId::Pid(rustix::process::Pid::from_raw(self.pid)?),
-            options,
-        );
+        let options =
+            WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::from_bits_retain(libc::__WALL as u32);
+        let _ = rustix::process::waitid(WaitId::Pid(rustix::process::Pid::from_raw(self.pid)?), options);
         let name = std::fs::read(format!("/proc/{}/comm", self.pid)).ok()?;
         Place::from_name(name.trim_ascii_end())
     }
@@ -262,26 +244,18 @@ impl Running<'_> {
     /// The error for a process that was killed before it was ready.
     fn died_in_setup(&self, outcome: Outcome, place: Option<Place>) -> Error {
         let how = match outcome {
-            Outcome::Killed(signal) => format!(
-                "was killed by {}",
-                crate::plan::describe::signal_name(signal)
-            ),
+            Outcome::Killed(signal) => format!("was killed by {}", crate::plan::describe::signal_name(signal)),
             _ => "ended".to_string(),
         };
         let Some(Place { process, step }) = place else {
-            return Error::broken(format!(
-                "the process that was to become the command {how} before its exec"
-            ));
+            return Error::broken(format!("the process that was to become the command {how} before its exec"));
         };
         let name = crate::plan::explain::process_name(process);
         let at = match self.plan.list(process).get(step) {
             Some(entry) => format!(": {}", self.plan.describe(entry.step).attempt),
             None => String::new(),
         };
-        Error::broken(format!(
-            "the {name} process {how} at its step {}{at}",
-            step + 1
-        ))
+        Error::broken(format!("the {name} process {how} at its step {}{at}", step + 1))
     }
 
     /// The error for a step that was refused inside.
@@ -303,12 +277,7 @@ impl Running<'_> {
         self.kill();
         self.reap();
         while let Some(event) = self.next_event() {
-            if let Event::Failed {
-                process,
-                step,
-                errno,
-            } = event
-            {
+            if let Event::Failed { process, step, errno } = event {
                 return Some(self.failure(process, step, errno));
             }
         }
@@ -323,13 +292,11 @@ impl Running<'_> {
         let outcome = loop {
             let options = rustix::process::WaitOptions::from_bits_retain(libc::__WALL as u32);
             match rustix::process::waitpid(rustix::process::Pid::from_raw(self.pid), options) {
-                Ok(Some((_, status))) => {
-                    match (status.exit_status(), status.terminating_signal()) {
-                        (Some(status), _) => break Outcome::Exited(status),
-                        (_, Some(signal)) => break Outcome::Killed(signal),
-                        _ => {}
-                    }
-                }
+                Ok(Some((_, status))) => match (status.exit_status(), status.terminating_signal()) {
+                    (Some(status), _) => break Outcome::Exited(status),
+                    (_, Some(signal)) => break Outcome::Killed(signal),
+                    _ => {}
+                },
                 Ok(None) | Err(rustix::io::Errno::INTR) => {}
                 // Somebody else in this program has waited for all children, whatever they are.
                 Err(errno) => {
@@ -348,20 +315,16 @@ impl Running<'_> {
 }
 
 impl Drop for Running<'_> {
-    /// Ends what still runs, and gives the thread its signal mask back.
+    /// Ends what still runs.
     fn drop(&mut self) {
         if self.reaped.is_none() {
             self.kill();
             self.reap();
         }
-        sys::set_signal_mask(self.mask);
     }
 }
 
 /// A duration as the kernel takes it.
 fn timespec(duration: Duration) -> rustix::time::Timespec {
-    rustix::time::Timespec {
-        tv_sec: duration.as_secs() as i64,
-        tv_nsec: i64::from(duration.subsec_nanos()),
-    }
+    rustix::time::Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: i64::from(duration.subsec_nanos()) }
 }

@@ -71,6 +71,8 @@ pub struct Plan {
     pub candidates: Vec<Text>,
     /// How many descriptor slots the steps use.
     pub slots: u16,
+    /// The namespaces that are asked for at the clone: CLONE_NEW* flags.
+    pub clone_flags: u64,
     /// Descriptors of the caller's that go on to the command.
     pub pass_fds: Vec<i32>,
     /// Whether the command has a terminal of its own.
@@ -107,8 +109,7 @@ impl Plan {
         refuse(spec, facts)?;
         let mut arena = Arena::default();
         let ids = identity::Ids::new(spec, facts)?;
-        let tty = spec.tty == Tty::Always
-            || (spec.tty == Tty::Auto && facts.terminals[0] && facts.terminals[1]);
+        let tty = spec.tty == Tty::Always || (spec.tty == Tty::Auto && facts.terminals[0] && facts.terminals[1]);
         let mut slots = setup::Slots::default();
         let setup = setup::list(spec, facts, &ids, tty, &mut slots, &mut arena)?;
         let init = setup::init_list(spec, facts, tty, &mut arena)?;
@@ -124,6 +125,7 @@ impl Plan {
             envp,
             candidates,
             slots: slots.count(),
+            clone_flags: clone_flags(spec),
             pass_fds: spec.pass_fds.iter().copied().filter(|&fd| fd > 2).collect(),
             tty,
             timeout: spec.timeout,
@@ -150,15 +152,10 @@ fn refuse(spec: &Spec, facts: &Facts) -> Result<()> {
             .with_hint("it needs none: take the set-user-id bit and the file capabilities from the program file"));
     }
     if spec.mounts.len() > 10_000 {
-        return Err(Error::usage(format!(
-            "{} volumes and tmpfs are more than 10000",
-            spec.mounts.len()
-        )));
+        return Err(Error::usage(format!("{} volumes and tmpfs are more than 10000", spec.mounts.len())));
     }
     if let Some(fd) = facts.closed_fds.first() {
-        return Err(Error::usage(format!(
-            "descriptor {fd} is to be passed, but it is not open"
-        )));
+        return Err(Error::usage(format!("descriptor {fd} is to be passed, but it is not open")));
     }
     if let Some(name) = &spec.hostname {
         if spec.shares(Share::Uts) {
@@ -167,40 +164,31 @@ fn refuse(spec: &Spec, facts: &Facts) -> Result<()> {
             ));
         }
         if name.is_empty() || name.len() > 64 {
-            return Err(Error::usage(format!(
-                "host name {name:?} is not 1 to 64 bytes long"
-            )));
+            return Err(Error::usage(format!("host name {name:?} is not 1 to 64 bytes long")));
         }
     }
     Ok(())
 }
 
-fn parent_list(
-    spec: &Spec,
-    ids: &identity::Ids,
-    raw: bool,
-    arena: &mut Arena,
-) -> Result<Vec<ParentStep>> {
-    let mut flags = libc::CLONE_NEWUSER as u64;
-    if !spec.shares(Share::Pid) {
-        flags |= libc::CLONE_NEWPID as u64;
-    }
+fn parent_list(spec: &Spec, ids: &identity::Ids, raw: bool, arena: &mut Arena) -> Result<Vec<ParentStep>> {
     let mut list = Vec::new();
     if raw {
         list.push(ParentStep::KeepTerminal);
     }
-    list.extend([ParentStep::OpenChannels, ParentStep::Clone { flags }]);
+    list.extend([ParentStep::OpenChannels, ParentStep::Clone { flags: clone_flags(spec) }]);
     if ids.deny_setgroups {
         list.push(ParentStep::DenySetgroups);
     }
-    list.push(ParentStep::WriteUidMap {
-        lines: arena.text(identity::lines(&ids.uid_map))?,
-    });
-    list.push(ParentStep::WriteGidMap {
-        lines: arena.text(identity::lines(&ids.gid_map))?,
-    });
+    list.push(ParentStep::WriteUidMap { lines: arena.text(identity::lines(&ids.uid_map))? });
+    list.push(ParentStep::WriteGidMap { lines: arena.text(identity::lines(&ids.gid_map))? });
     list.extend([ParentStep::Release, ParentStep::Supervise]);
     Ok(list)
+}
+
+/// The user namespace, and the PID namespace: only a clone makes its first process.
+fn clone_flags(spec: &Spec) -> u64 {
+    let pid = if spec.shares(Share::Pid) { 0 } else { libc::CLONE_NEWPID };
+    (libc::CLONE_NEWUSER | pid) as u64
 }
 
 fn enforced(spec: &Spec, ids: &identity::Ids) -> Enforced {
@@ -221,11 +209,7 @@ fn enforced(spec: &Spec, ids: &identity::Ids) -> Enforced {
         ("net", spec.net == crate::spec::Net::None),
         ("time", setup::has_clocks(spec)),
     ] {
-        if new {
-            enforced.new.push(name)
-        } else {
-            enforced.shared.push(name)
-        }
+        if new { enforced.new.push(name) } else { enforced.shared.push(name) }
     }
     enforced
 }

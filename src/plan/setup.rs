@@ -58,10 +58,7 @@ impl Slots {
 
 /// A step that must be done.
 pub fn must(step: Step) -> Entry {
-    Entry {
-        step,
-        instead: None,
-    }
+    Entry { step, instead: None }
 }
 
 /// Whether a time namespace is asked for.
@@ -80,18 +77,11 @@ pub fn list(
 ) -> Result<Vec<Entry>> {
     let mut list = vec![must(Step::Tie), must(Step::CloseOthers)];
     if facts.ignores_sigchld {
-        list.push(must(Step::SetSignal {
-            signal: libc::SIGCHLD,
-            ignore: false,
-        }));
+        list.push(must(Step::SetSignal { signal: libc::SIGCHLD, ignore: false }));
     }
     list.push(must(Step::AwaitIdMaps));
     if let Some((uid, gid)) = ids.change {
-        list.push(must(Step::BecomeIds {
-            uid,
-            gid,
-            drop_groups: !ids.deny_setgroups,
-        }));
+        list.push(must(Step::BecomeIds { uid, gid, drop_groups: !ids.deny_setgroups }));
         list.push(must(Step::Tie));
     }
     list.extend(namespaces(spec, arena)?.into_iter().map(must));
@@ -113,16 +103,12 @@ pub fn list(
         list.push(must(Step::DetachOldRoot));
     }
     if let Some(name) = &spec.hostname {
-        list.push(must(Step::SetHostname {
-            name: arena.text(name)?,
-        }));
+        list.push(must(Step::SetHostname { name: arena.text(name)? }));
     }
     if spec.net == Net::None {
         list.push(must(Step::LoopbackUp));
     }
-    list.push(must(Step::ChangeDirectory {
-        path: arena.text(directory(spec, facts)?)?,
-    }));
+    list.push(must(Step::ChangeDirectory { path: arena.text(directory(spec, facts)?)? }));
     if tty {
         list.push(must(Step::LeadSession));
     }
@@ -145,15 +131,9 @@ fn namespaces(spec: &Spec, arena: &mut Arena) -> Result<Vec<Step>> {
         }
     }
     if has_clocks(spec) {
-        let line = |name, offset: Option<i64>| {
-            offset
-                .map(|offset| format!("{name} {offset} 0\n"))
-                .unwrap_or_default()
-        };
+        let line = |name, offset: Option<i64>| offset.map(|offset| format!("{name} {offset} 0\n")).unwrap_or_default();
         let offsets = line("monotonic", spec.monotonic) + &line("boottime", spec.boottime);
-        list.push(Step::SetClocks {
-            offsets: arena.text(offsets)?,
-        });
+        list.push(Step::SetClocks { offsets: arena.text(offsets)? });
     }
     Ok(list)
 }
@@ -168,8 +148,10 @@ fn directory(spec: &Spec, facts: &Facts) -> Result<PathBuf> {
         (_, Some(path)) if path.as_os_str().is_empty() => Err(Error::usage("the working directory is an empty word")),
         (_, Some(path)) if path.is_absolute() => Ok(path.clone()),
         (Some(start), path) => Ok(path.as_ref().map_or(start.to_path_buf(), |path| start.join(path))),
-        (None, _) => Err(Error::usage("the working directory has no name any more: it was removed, or lies outside of the root")
-            .with_hint("cd to one that is there, or choose one with -w DIR")),
+        (None, _) => {
+            Err(Error::usage("the working directory has no name any more: it was removed, or lies outside of the root")
+                .with_hint("cd to one that is there, or choose one with -w DIR"))
+        }
     }
 }
 
@@ -177,28 +159,22 @@ fn directory(spec: &Spec, facts: &Facts) -> Result<PathBuf> {
 pub fn init_list(spec: &Spec, facts: &Facts, tty: bool, arena: &mut Arena) -> Result<Vec<Entry>> {
     if !spec.init {
         if spec.shares(Share::Pid) {
-            return Err(Error::usage("without an init and with the host's process ids nothing would end what the command leaves")
-                .with_hint("leave out --no-init or --share pid"));
+            return Err(Error::usage(
+                "without an init and with the host's process ids nothing would end what the command leaves",
+            )
+            .with_hint("leave out --no-init or --share pid"));
         }
         return Ok(Vec::new());
     }
-    let mut list = vec![
-        must(Step::Rename {
-            name: arena.text("rootlet-init")?,
-        }),
-        must(Step::HideInit),
-    ];
+    let mut list = vec![must(Step::Rename { name: arena.text("rootlet-init")? }), must(Step::HideInit)];
     let sweep = spec.shares(Share::Pid);
     if sweep {
         list.push(must(Step::Subreaper));
     }
+    if sweep || !facts.main_thread {
+        list.push(must(Step::Untie));
+    }
     let shared_group = !tty && facts.controlling_terminal;
-    list.extend([
-        must(Step::SpawnCommand),
-        must(Step::Supervise {
-            shared_group,
-            sweep,
-        }),
-    ]);
+    list.extend([must(Step::SpawnCommand), must(Step::Supervise { shared_group, sweep })]);
     Ok(list)
 }

@@ -9,22 +9,15 @@ use std::path::PathBuf;
 
 /// One thing that is laid over the root tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    tag = "type",
-    deny_unknown_fields,
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case"
-)]
+#[serde(try_from = "Entry", into = "Entry")]
 pub enum Mount {
     /// A file or directory of the host, with every mount below it.
     Bind {
         /// Where it is on the host; a relative path starts at the caller's working directory.
         source: PathBuf,
         /// Where it appears inside, an absolute path; none means the same place as on the host.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
         target: Option<PathBuf>,
         /// Whether it is read-only, with every mount below it.
-        #[serde(default)]
         read_only: bool,
     },
     /// An empty directory in memory.
@@ -32,20 +25,83 @@ pub enum Mount {
         /// Where it appears inside, an absolute path.
         target: PathBuf,
         /// The most it holds, as tmpfs(5) takes it: bytes, with `k`, `m`, `g` or `%`. None: half of the memory.
-        #[serde(
-            default,
-            with = "text::option",
-            skip_serializing_if = "Option::is_none"
-        )]
         size: Option<OsString>,
         /// Its permission bits, in octal. None: 1777 for anyone, as /tmp has it.
-        #[serde(
-            default,
-            with = "text::option",
-            skip_serializing_if = "Option::is_none"
-        )]
         mode: Option<OsString>,
     },
+}
+
+/// How a [`Mount`] is written in a spec file: one kind of table for all, so that an unknown key is found at its line.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct Entry {
+    r#type: Option<EntryType>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read_only: Option<bool>,
+    #[serde(with = "text::option", skip_serializing_if = "Option::is_none")]
+    size: Option<OsString>,
+    #[serde(with = "text::option", skip_serializing_if = "Option::is_none")]
+    mode: Option<OsString>,
+}
+
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum EntryType {
+    Bind,
+    Tmpfs,
+}
+
+impl TryFrom<Entry> for Mount {
+    type Error = Error;
+
+    fn try_from(entry: Entry) -> Result<Self> {
+        match entry {
+            Entry {
+                r#type: Some(EntryType::Bind),
+                source: Some(source),
+                target,
+                read_only,
+                size: None,
+                mode: None,
+            } => Ok(Mount::Bind { source, target, read_only: read_only.unwrap_or(false) }),
+            Entry {
+                r#type: Some(EntryType::Tmpfs),
+                source: None,
+                target: Some(target),
+                read_only: None,
+                size,
+                mode,
+            } => Ok(Mount::Tmpfs { target, size, mode }),
+            Entry { r#type: Some(EntryType::Bind), .. } => {
+                Err(Error::usage("a bind has source, and may have target and read-only; nothing else"))
+            }
+            Entry { r#type: Some(EntryType::Tmpfs), .. } => {
+                Err(Error::usage("a tmpfs has target, and may have size and mode; nothing else"))
+            }
+            Entry { r#type: None, .. } => Err(Error::usage("a mount needs type = \"bind\" or type = \"tmpfs\"")),
+        }
+    }
+}
+
+impl From<Mount> for Entry {
+    fn from(mount: Mount) -> Self {
+        match mount {
+            Mount::Bind { source, target, read_only } => Entry {
+                r#type: Some(EntryType::Bind),
+                source: Some(source),
+                target,
+                read_only: Some(read_only),
+                ..Entry::default()
+            },
+            Mount::Tmpfs { target, size, mode } => {
+                Entry { r#type: Some(EntryType::Tmpfs), target: Some(target), size, mode, ..Entry::default() }
+            }
+        }
+    }
 }
 
 impl Mount {
@@ -65,36 +121,22 @@ impl Mount {
             [source] => (path(source), None),
             [source, target] => (path(source), Some(path(target))),
             _ => {
-                return Err(Error::usage(format!(
-                    "volume {text:?}: expected SRC[:DST][:ro]"
-                )));
+                return Err(Error::usage(format!("volume {text:?}: expected SRC[:DST][:ro]")));
             }
         };
         if source.as_os_str().is_empty() {
-            return Err(Error::usage(format!(
-                "volume {text:?}: the source is empty"
-            )));
+            return Err(Error::usage(format!("volume {text:?}: the source is empty")));
         }
-        Ok(Mount::Bind {
-            source,
-            target,
-            read_only: read_only.unwrap_or(false),
-        })
+        Ok(Mount::Bind { source, target, read_only: read_only.unwrap_or(false) })
     }
 
     /// Reads `DST[:size=N,mode=M]`, as docker's `--tmpfs` has it.
     pub fn parse_tmpfs(text: &OsStr) -> Result<Self> {
         let bytes = text.as_bytes();
-        let colon = bytes
-            .iter()
-            .position(|&byte| byte == b':')
-            .unwrap_or(bytes.len());
+        let colon = bytes.iter().position(|&byte| byte == b':').unwrap_or(bytes.len());
         let (target, options) = bytes.split_at(colon);
         let (mut size, mut mode) = (None, None);
-        for option in options
-            .split(|&byte| byte == b':' || byte == b',')
-            .filter(|option| !option.is_empty())
-        {
+        for option in options.split(|&byte| byte == b':' || byte == b',').filter(|option| !option.is_empty()) {
             match option.split_at_checked(5) {
                 Some((b"size=", value)) => size = Some(OsString::from_vec(value.to_vec())),
                 Some((b"mode=", value)) => mode = Some(OsString::from_vec(value.to_vec())),
@@ -106,11 +148,7 @@ impl Mount {
                 }
             }
         }
-        Ok(Mount::Tmpfs {
-            target: PathBuf::from(OsStr::from_bytes(target)),
-            size,
-            mode,
-        })
+        Ok(Mount::Tmpfs { target: PathBuf::from(OsStr::from_bytes(target)), size, mode })
     }
 }
 
@@ -119,11 +157,7 @@ mod tests {
     use super::*;
 
     fn bind(source: &str, target: Option<&str>, read_only: bool) -> Mount {
-        Mount::Bind {
-            source: source.into(),
-            target: target.map(PathBuf::from),
-            read_only,
-        }
+        Mount::Bind { source: source.into(), target: target.map(PathBuf::from), read_only }
     }
 
     #[test]
@@ -136,11 +170,7 @@ mod tests {
             ("/a:/b:rw", bind("/a", Some("/b"), false)),
             (".:relative", bind(".", Some("relative"), false)),
         ] {
-            assert_eq!(
-                Mount::parse_volume(OsStr::new(text)).unwrap(),
-                mount,
-                "{text}"
-            );
+            assert_eq!(Mount::parse_volume(OsStr::new(text)).unwrap(), mount, "{text}");
         }
         for text in ["", ":/b", "ro", "/a:/b:ro:x", "/a:/b:/c"] {
             assert!(Mount::parse_volume(OsStr::new(text)).is_err(), "{text:?}");
@@ -157,15 +187,7 @@ mod tests {
             ("/t:size=50%,mode=0755", text("50%"), text("0755")),
         ] {
             let mount = Mount::parse_tmpfs(OsStr::new(words)).unwrap();
-            assert_eq!(
-                mount,
-                Mount::Tmpfs {
-                    target: "/t".into(),
-                    size,
-                    mode
-                },
-                "{words}"
-            );
+            assert_eq!(mount, Mount::Tmpfs { target: "/t".into(), size, mode }, "{words}");
         }
         assert!(Mount::parse_tmpfs(OsStr::new("/t:uid=0")).is_err());
     }
