@@ -14,7 +14,10 @@ use crate::sys;
 /// Does every step of `list`.
 pub fn walk(task: &mut Task<'_>, process: Process, list: &[Entry]) {
     for (number, entry) in list.iter().enumerate() {
-        let _ = ::rustix::thread::set_name(Place { process, step: number }.name().as_c_str());
+        // init has a name of its own, which it keeps.
+        if process != Process::Init {
+            let _ = ::rustix::thread::set_name(Place { process, step: number }.name().as_c_str());
+        }
         match perform(task, entry.step) {
             // `Ready` is a report itself.
             Ok(()) if task.trace && entry.step != Step::Ready => task.report(Kind::Done, process, number, 0),

@@ -3,11 +3,15 @@
 mod report;
 mod run;
 
+use clap::error::{ContextKind, ErrorKind};
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::error::Error;
 
 /// Start a container as an ordinary user: no sudo, no daemon, no setuid helper, no configuration.
 #[derive(Parser)]
-#[command(name = "rootlet", version, disable_help_subcommand = true, args_conflicts_with_subcommands = false)]
+#[command(name = "rootlet", version, disable_help_subcommand = true)]
+#[command(override_usage = "rootlet [-v] [VERB]\n\nWithout a verb: rootlet run")]
+#[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
 struct Cli {
     /// Say what is done on the way (-vv: more); so does RUST_LOG
     #[arg(short, long, action = ArgAction::Count)]
@@ -48,9 +52,50 @@ fn misread(error: &clap::Error) -> anyhow::Result<u8> {
         error.print()?;
         return Ok(0);
     }
+    // A value that was refused has said itself what is wrong with it.
+    if let Some(refusal) = error.source().and_then(|source| source.downcast_ref::<rootlet::Error>()) {
+        return Err(refusal.clone().into());
+    }
     let text = error.render().to_string();
-    eprint!("rootlet: {}", text.strip_prefix("error: ").unwrap_or(&text));
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    // That an option might be meant as a word of the command is no help here, and the usage has told of --help.
+    let said = text.lines().filter(|line| !line.contains("tip: to pass '") && !line.starts_with("For more"));
+    let said: Vec<&str> = said.collect();
+    eprintln!("rootlet: {}", said.join("\n").trim_end().replace("\n\n\n", "\n\n"));
+    if let Some(hint) = hint(error) {
+        eprintln!("hint: {hint}");
+    }
     Ok(125)
+}
+
+/// For those who know the words of another tool.
+fn hint(error: &clap::Error) -> Option<String> {
+    let word = |kind| error.get(kind).map(ToString::to_string);
+    match error.kind() {
+        ErrorKind::InvalidSubcommand => {
+            let word = word(ContextKind::InvalidSubcommand)?;
+            let verbose = std::env::args_os().nth(1).is_some_and(|first| first == "-v");
+            Some(match verbose {
+                true => {
+                    "before the verb, -v is for verbose; a volume comes after it: rootlet run -v SRC:DST".to_string()
+                }
+                false => format!("to run it: rootlet run -- {word}"),
+            })
+        }
+        ErrorKind::UnknownArgument => match word(ContextKind::InvalidArg)?.as_str() {
+            "-i" | "--interactive" => Some("standard input is always the command's; -t needs no -i".to_string()),
+            "--rm" => Some("nothing is left of a container that has ended; there is nothing to remove".to_string()),
+            _ if error.get(ContextKind::SuggestedArg).is_some() => None,
+            _ => Some("an option of the command comes after it: rootlet run [OPTIONS] -- COMMAND --option".to_string()),
+        },
+        ErrorKind::InvalidValue if word(ContextKind::InvalidArg)?.starts_with("--tty") => {
+            Some("-t alone is not needed: the command has a terminal when you have one".to_string())
+        }
+        ErrorKind::InvalidValue if word(ContextKind::InvalidArg)?.starts_with("--share") => {
+            Some("the network is the host's by default; --net none gives another".to_string())
+        }
+        _ => None,
+    }
 }
 
 /// Diagnostics are silent unless asked for, and then cost their start-up.

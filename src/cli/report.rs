@@ -123,8 +123,13 @@ pub struct StatusFile(std::fs::File);
 impl StatusFile {
     /// A descriptor of our own for the same file, so that the command does not get it.
     pub fn open(fd: i32) -> Result<Self, Error> {
-        let opened = rootlet::sys::duplicate(fd).map(|fd| StatusFile(fd.into()));
-        opened.map_err(|errno| Error::setup(format!("open the status descriptor {fd}"), errno))
+        let wrong = |why: &str| Error::usage(format!("status descriptor {fd} {why}"));
+        let opened = rootlet::sys::duplicate(fd).map_err(|_| wrong("is not open"))?;
+        let flags = rustix::fs::fcntl_getfl(&opened).map_err(|_| wrong("is not open"))?;
+        if flags & rustix::fs::OFlags::ACCMODE == rustix::fs::OFlags::RDONLY {
+            return Err(wrong("cannot be written to"));
+        }
+        Ok(StatusFile(opened.into()))
     }
 
     fn write(&mut self, line: &StatusLine<'_>) -> Result<(), Error> {

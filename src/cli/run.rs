@@ -6,8 +6,17 @@ use rootlet::front::{flags::SpecFlags, spec_file};
 use rootlet::plan::explain::Explanation;
 use rootlet::{Facts, Plan, Spec, parent};
 
-/// `rootlet run`: what is asked of the container, and of this run.
+/// Run a command, by default your shell, as root in namespaces of its own
 #[derive(Args)]
+#[command(
+    override_usage = "rootlet run [OPTIONS] [--] [COMMAND [ARG]...]",
+    after_help = "Examples:\n  \
+        rootlet run                              a root shell of your own\n  \
+        rootlet run --net none -- make test      no network but 127.0.0.1\n  \
+        rootlet run --read-only -v . -- make     only this directory can be written\n  \
+        rootlet run --rootfs DIR                 a shell in another root file system\n  \
+        rootlet run --explain | less             what a container is made of, step by step"
+)]
 pub struct RunFlags {
     #[command(flatten)]
     spec: SpecFlags,
@@ -55,7 +64,10 @@ pub fn run_default() -> anyhow::Result<u8> {
 
 fn launch(plan: &Plan, trace: bool, mut report: Report) -> anyhow::Result<u8> {
     let outcome = parent::supervise(plan, trace, &mut report);
-    report.end(&outcome)?;
+    // The command's end is the truth, whether or not it could be written down.
+    if let Err(error) = report.end(&outcome) {
+        eprintln!("rootlet: {error}");
+    }
     Ok(outcome?.exit_status())
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 #[derive(Args, Debug)]
 pub struct SpecFlags {
     /// Who you are inside: root, keep (your own ids), or UID[:GID]; the GID is the UID's number when not given
-    #[arg(short, long, value_name = "USER", help_heading = "Identity")]
+    #[arg(short, long, allow_hyphen_values = true, value_name = "USER", help_heading = "Identity")]
     user: Option<User>,
     /// Map COUNT user ids from OUT outside to IN inside (repeatable; more than your own id needs privileges)
     #[arg(long, value_name = "IN:OUT:COUNT", help_heading = "Identity")]
@@ -26,7 +26,7 @@ pub struct SpecFlags {
     allow_new_privs: bool,
 
     /// The network: the host's, or none but a loopback device of its own
-    #[arg(long, value_enum, value_name = "NET", help_heading = "Namespaces")]
+    #[arg(long, value_enum, alias = "network", value_name = "NET", help_heading = "Namespaces")]
     net: Option<NetWord>,
     /// Keep the host's namespaces of these kinds
     #[arg(long, value_enum, value_name = "LIST", value_delimiter = ',', help_heading = "Namespaces")]
@@ -76,7 +76,7 @@ pub struct SpecFlags {
     #[arg(short, long, value_enum, value_name = "WHEN", help_heading = "Process")]
     tty: Option<TtyWord>,
     /// End the command after this time (30s, 1h30m, …) with exit status 124
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, help_heading = "Process")]
+    #[arg(long, allow_hyphen_values = true, value_name = "DURATION", value_parser = parse_duration, help_heading = "Process")]
     timeout: Option<Duration>,
     /// Fail where rootlet would otherwise step down and say so
     #[arg(long, help_heading = "Process")]

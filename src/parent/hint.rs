@@ -48,6 +48,14 @@ pub fn add(error: Error, plan: &Plan, step: Step) -> Error {
              (docker: --security-opt systempaths=unconfined)"
                 .to_string()
         }
+        (Step::Mount { target, .. }, Some(libc::ENOENT)) if matches!(plan.arena.get(target).to_bytes(), b"/proc" | b"/dev") => {
+            "a root file system needs the directories proc and dev to mount on: mkdir DIR/proc DIR/dev".to_string()
+        }
+        (Step::OpenTree { path, .. }, Some(libc::ENOENT)) if plan.arena.get(path).to_bytes().starts_with(b"~") => {
+            "the shell replaces ~ only at the start of a word: write $HOME".to_string()
+        }
+        (Step::OpenTree { .. }, Some(libc::ENOENT)) => "it is not there on the host".to_string(),
+        (Step::SetClocks { .. }, Some(libc::ERANGE)) => "a clock cannot go below zero, nor beyond 146 years".to_string(),
         (Step::Mount { target, .. }, Some(libc::ENOENT)) => format!(
             "there is no directory {0} in the container: make it, or put it below a --tmpfs",
             plan.arena.show(target)
@@ -56,7 +64,7 @@ pub fn add(error: Error, plan: &Plan, step: Step) -> Error {
             "there is no {0} in the container, and nothing is made on the host: make it, or put it below a --tmpfs",
             plan.arena.show(target)
         ),
-        (Step::Attach { .. }, Some(libc::ENOTDIR)) => "a file can be mounted on a file only, a directory on a directory".to_string(),
+        (Step::Attach { .. }, Some(libc::ENOTDIR | libc::EINVAL)) => "a file can be mounted on a file only, a directory on a directory".to_string(),
         (Step::MakePrivate, Some(libc::EACCES)) => {
             "AppArmor refuses mounts here: `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0` (Ubuntu 24.04), \
              or --security-opt apparmor=unconfined (docker)"
@@ -68,8 +76,11 @@ pub fn add(error: Error, plan: &Plan, step: Step) -> Error {
         (Step::Unshare { .. }, Some(libc::ENOSPC)) => {
             "a limit of namespaces is reached, not one of the disk: see /proc/sys/user/max_*_namespaces".to_string()
         }
+        (Step::Exec, Some(libc::ENOENT)) if has_blank(plan) => {
+            "it has a blank in it: the command and each argument are words of their own".to_string()
+        }
         (Step::Exec, Some(libc::ENOENT)) if plan.candidates.len() > 1 => {
-            "it is in no directory of the container's PATH".to_string()
+            "it is in no directory of PATH inside; a word of the shell needs one: sh -c 'WORD ...'".to_string()
         }
         (Step::Exec, Some(libc::ENOENT)) => {
             "it is not there inside, or the interpreter that its first line names is not".to_string()
@@ -82,11 +93,16 @@ pub fn add(error: Error, plan: &Plan, step: Step) -> Error {
         }
         (Step::Exec, Some(libc::E2BIG)) => "the arguments and the environment together are too long".to_string(),
         (Step::ChangeDirectory { .. }, Some(libc::ENOENT)) => {
-            "it is not there inside; choose another with -w DIR".to_string()
+            "it is not there inside, or does not lie below the root; choose another with -w DIR".to_string()
         }
         (Step::SpawnCommand, Some(libc::EAGAIN)) => "the limit of processes is reached: see `ulimit -u`".to_string(),
         (_, Some(libc::EMFILE)) => "the limit of open files is reached: see `ulimit -n`".to_string(),
         _ => return error,
     };
     error.with_hint(hint)
+}
+
+/// Whether the command's name looks like a whole command line.
+fn has_blank(plan: &Plan) -> bool {
+    plan.argv.first().is_some_and(|&name| plan.arena.get(name).to_bytes().contains(&b' '))
 }

@@ -119,7 +119,7 @@ impl Plan {
                 "wait for the id maps",
                 "read(life pipe, 1 byte)",
                 "pipe(7)",
-                "only a process outside may say which ids stand behind the ones in here; until it has, this one is nobody",
+                "only a process outside may say which ids stand behind the ones in here; until it has, this process has no id of its own",
             ),
             Step::BecomeIds { uid, gid, drop_groups } => described(
                 format!("become user {uid} and group {gid}"),
@@ -167,7 +167,7 @@ impl Plan {
                 "what is mounted in here stays in here, and what is mounted outside from now on stays outside",
             ),
             Step::OpenTree { path, slot } => described(
-                format!("open {}", show(path)),
+                format!("open {} on the host", show(path)),
                 format!("open_tree({:?}, OPEN_TREE_CLONE|AT_RECURSIVE) = #{}", show(path), slot.0),
                 "open_tree(2)",
                 "a copy of this part of the tree, held by a descriptor until it is attached",
@@ -243,7 +243,7 @@ impl Plan {
                 format!("change to the working directory {}", show(path)),
                 format!("chdir({:?}); getcwd()", show(path)),
                 "chdir(2)",
-                "where the command starts, and it is looked that it lies inside",
+                "where the command starts; it is checked that it lies inside",
             ),
             Step::OpenTerminal => described(
                 "open a terminal for the command",

@@ -151,6 +151,9 @@ fn refuse(spec: &Spec, facts: &Facts) -> Result<()> {
         return Err(Error::usage("rootlet was started with more privileges than its caller has")
             .with_hint("it needs none: take the set-user-id bit and the file capabilities from the program file"));
     }
+    if spec.mounts.len() != facts.file_sources.len() {
+        return Err(Error::broken("the facts were gathered for another spec"));
+    }
     if spec.mounts.len() > 10_000 {
         return Err(Error::usage(format!("{} volumes and tmpfs are more than 10000", spec.mounts.len())));
     }
@@ -159,9 +162,7 @@ fn refuse(spec: &Spec, facts: &Facts) -> Result<()> {
     }
     if let Some(name) = &spec.hostname {
         if spec.shares(Share::Uts) {
-            return Err(Error::usage(
-                "a host name of its own needs a UTS namespace of its own: hostname and share uts",
-            ));
+            return Err(Error::usage("a host name of its own needs a UTS namespace of its own"));
         }
         if name.is_empty() || name.len() > 64 {
             return Err(Error::usage(format!("host name {name:?} is not 1 to 64 bytes long")));
