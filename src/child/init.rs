@@ -16,6 +16,8 @@ use crate::sys::{self, RawFd, RawPid, SignalSet};
 /// Orphans come to this process, although it is not PID 1, and it can list them.
 pub fn become_subreaper(task: &mut Task<'_>) -> Result<(), Errno> {
     ::rustix::process::set_child_subreaper(Some(::rustix::process::getpid()))?;
+    // Killed with the launcher it could end nobody: from here on the life pipe alone tells it, and it ends them all first.
+    ::rustix::process::set_parent_process_death_signal(::core::option::Option::None)?;
     // Opened by name once: the file is this thread's list at every read (CONFIG_PROC_CHILDREN, proc_pid_task(5)).
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     let list = ::rustix::fs::openat(CWD, c"/proc/thread-self/children", flags, Mode::empty())?;
