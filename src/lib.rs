@@ -15,8 +15,8 @@
 //! # }
 //! ```
 //!
-//! A container that is launched from a thread other than the first lives on when that thread ends; it ends when
-//! [`parent::Running`] is dropped, and with the process, whatever ends that.
+//! A container that is launched from a thread other than the first lives on when that thread ends (one without init, see
+//! [`Spec::init`], does not); it ends when [`parent::Running`] is dropped, and with the process, whatever ends that.
 
 pub mod child;
 pub mod error;
