@@ -20,7 +20,7 @@ pub fn make_private() -> Result<(), Errno> {
 pub fn open_tree(task: &mut Task<'_>, path: Text, slot: Slot) -> Result<(), Errno> {
     let name = task.text(path);
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
-    let taken = match task.detached {
+    let taken = match task.detached && has_move_mount() {
         true => ::rustix::mount::open_tree(CWD, name, flags),
         false => Err(Errno::NOSYS),
     };
@@ -34,6 +34,13 @@ pub fn open_tree(task: &mut Task<'_>, path: Text, slot: Slot) -> Result<(), Errn
     };
     task.set_slot(slot, fd.into_raw_fd());
     Ok(())
+}
+
+/// Whether move_mount(2) is there: without it a tree that open_tree has taken could not be attached at all. The empty
+/// path is refused in another way (ENOENT) than a call that is missing or filtered.
+fn has_move_mount() -> bool {
+    let probed = move_mount(CWD, c"", CWD, c"", MoveMountFlags::empty());
+    !matches!(probed, Err(Errno::NOSYS | Errno::PERM))
 }
 
 /// Attaches what is in `slot` at `target`, and closes it.
