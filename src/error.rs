@@ -48,7 +48,12 @@ impl Error {
     }
 
     fn new(kind: Kind, step: impl Into<String>, errno: Option<i32>) -> Self {
-        Error { kind, step: step.into(), errno, hint: None }
+        Error {
+            kind,
+            step: step.into(),
+            errno,
+            hint: None,
+        }
     }
 
     /// The same error as another [`Kind`].
@@ -132,13 +137,25 @@ mod tests {
     #[test]
     fn says_the_step_the_words_and_the_symbol() {
         let error = Error::setup("mount proc on /proc", Errno(libc::EPERM));
-        assert_eq!(error.to_string(), "mount proc on /proc: Operation not permitted (EPERM)");
+        assert_eq!(
+            error.to_string(),
+            "mount proc on /proc: Operation not permitted (EPERM)"
+        );
         assert_eq!(Errno(4095).to_string(), "unknown error 4095");
     }
 
     #[test]
     fn each_kind_has_its_exit_status() {
         let status = |kind| Error::usage("x").of_kind(kind).exit_status();
-        assert_eq!([Kind::Usage, Kind::Setup, Kind::NotExecutable, Kind::NotFound].map(status), [125, 125, 126, 127]);
+        assert_eq!(
+            [
+                Kind::Usage,
+                Kind::Setup,
+                Kind::NotExecutable,
+                Kind::NotFound
+            ]
+            .map(status),
+            [125, 125, 126, 127]
+        );
     }
 }

@@ -13,12 +13,20 @@ use std::time::Duration;
 
 fn plan(script: &str, pass_fds: Vec<i32>) -> Plan {
     let command = ["sh", "-c", script].map(Into::into).to_vec();
-    let spec = Spec { command, pass_fds, tty: Tty::Never, ..Spec::default() };
+    let spec = Spec {
+        command,
+        pass_fds,
+        tty: Tty::Never,
+        ..Spec::default()
+    };
     Plan::new(&spec, &Facts::gather(&spec).unwrap()).unwrap()
 }
 
 fn status(plan: &Plan) -> Outcome {
-    parent::launch(plan, false, &mut ()).unwrap().wait(&mut ()).unwrap()
+    parent::launch(plan, false, &mut ())
+        .unwrap()
+        .wait(&mut ())
+        .unwrap()
 }
 
 /// Ends this program when `work` has not ended within the time that only a hang takes.
@@ -81,12 +89,21 @@ fn launches_from_many_threads_at_once_do_not_disturb_each_other() {
 fn echo() -> (Plan, BufReader<UnixStream>, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let fd = theirs.as_raw_fd();
-    (plan(&format!("exec 0<&{fd} 1>&{fd}; while read -r line; do echo $line; done"), vec![fd]), BufReader::new(ours), theirs)
+    (
+        plan(
+            &format!("exec 0<&{fd} 1>&{fd}; while read -r line; do echo $line; done"),
+            vec![fd],
+        ),
+        BufReader::new(ours),
+        theirs,
+    )
 }
 
 /// Sends a line and reads what comes back: nothing, when nobody is there any more.
 fn sent_back(connection: &mut BufReader<UnixStream>, line: &str) -> String {
-    let _ = connection.get_mut().write_all(format!("{line}\n").as_bytes());
+    let _ = connection
+        .get_mut()
+        .write_all(format!("{line}\n").as_bytes());
     let mut back = String::new();
     let _ = connection.read_line(&mut back);
     back.trim_end().to_string()
@@ -109,7 +126,10 @@ fn a_container_outlives_the_thread_that_launched_it() {
     assert_eq!(sent_back(&mut connection, "two"), "two");
     rootlet::sys::kill(pid, libc::SIGKILL).unwrap();
     // SAFETY: a null pointer asks for no status.
-    assert_eq!(unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::__WALL) }, pid);
+    assert_eq!(
+        unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::__WALL) },
+        pid
+    );
     assert_eq!(sent_back(&mut connection, "three"), "");
 }
 
@@ -142,7 +162,10 @@ fn a_container_sends_no_sigchld_to_its_caller() {
     // SAFETY: the handler only adds to an atomic number.
     unsafe { libc::signal(libc::SIGCHLD, count as *const () as libc::sighandler_t) };
     for _ in 0..20 {
-        assert_eq!(status(&plan("(true &); exit 7", vec![])), Outcome::Exited(7));
+        assert_eq!(
+            status(&plan("(true &); exit 7", vec![])),
+            Outcome::Exited(7)
+        );
     }
     assert_eq!(CALLS.load(Ordering::Relaxed), 0);
 }

@@ -18,7 +18,11 @@ fn every_status_of_the_command_is_rootlets() {
     }
     for options in WAYS {
         for code in [0, 1, 125, 126, 127, 128, 137, 255] {
-            assert_eq!(status(options, &format!("exit {code}")), code, "{options:?}");
+            assert_eq!(
+                status(options, &format!("exit {code}")),
+                code,
+                "{options:?}"
+            );
         }
     }
 }
@@ -61,7 +65,9 @@ fn a_file_that_cannot_be_executed_is_126() {
     let plain = dir.file("plain", "#!/bin/sh\n");
     let neither = executable(&dir, "neither", "neither a program nor a script\n");
     for options in WAYS {
-        let fails = |command: &str, word: &str| run(options.iter().chain(&[command])).fails(126, &[word, "hint: "]);
+        let fails = |command: &str, word: &str| {
+            run(options.iter().chain(&[command])).fails(126, &[word, "hint: "])
+        };
         fails(&plain, "(EACCES)");
         fails(dir.text(), "(EACCES)");
         fails("/", "(EACCES)");
@@ -73,7 +79,15 @@ fn a_file_that_cannot_be_executed_is_126() {
 fn a_file_in_path_that_cannot_be_executed_does_not_hide_one_that_can() {
     let (first, second) = (Dir::new(), Dir::new());
     first.file("tool", "#!/bin/sh\nexit 1\n");
-    let path = |dirs: &[&Dir]| format!("PATH={}", dirs.iter().map(|dir| dir.text()).collect::<Vec<_>>().join(":"));
+    let path = |dirs: &[&Dir]| {
+        format!(
+            "PATH={}",
+            dirs.iter()
+                .map(|dir| dir.text())
+                .collect::<Vec<_>>()
+                .join(":")
+        )
+    };
     run(["-e", &path(&[&first, &second]), "tool"]).fails(126, &["(EACCES)"]);
     executable(&second, "tool", "#!/bin/sh\nexit 7\n");
     assert_eq!(run(["-e", &path(&[&first, &second]), "tool"]).status, 7);
@@ -85,7 +99,8 @@ fn a_directory_of_path_that_cannot_be_searched_gives_not_found() {
         return support::skip("root can search every directory");
     }
     // Somebody else's, which no capability inside opens.
-    shell(r#"PATH=/root:/usr/bin:/bin exec "$rootlet" run -t never no-such-command"#).fails(127, &["no-such-command"]);
+    shell(r#"PATH=/root:/usr/bin:/bin exec "$rootlet" run -t never no-such-command"#)
+        .fails(127, &["no-such-command"]);
     shell(r#"PATH=/root:/usr/bin:/bin exec "$rootlet" run -t never true"#).ok();
 }
 
@@ -107,13 +122,21 @@ fn what_rootlet_itself_cannot_do_is_125() {
 
 #[test]
 fn a_status_line_that_nobody_reads_is_125() {
-    shell(r#"exec "$rootlet" run -t never --status-fd 9 true 9</dev/null"#).fails(125, &["status descriptor"]);
+    shell(r#"exec "$rootlet" run -t never --status-fd 9 true 9</dev/null"#)
+        .fails(125, &["status descriptor"]);
 }
 
 #[test]
 fn a_command_whose_time_is_over_is_124() {
     for options in WAYS {
-        assert_eq!(run(options.iter().chain(&["--timeout", "100ms", "sleep", "1000"])).status, 124, "{options:?}");
+        assert_eq!(
+            run(options
+                .iter()
+                .chain(&["--timeout", "100ms", "sleep", "1000"]))
+            .status,
+            124,
+            "{options:?}"
+        );
     }
 }
 
@@ -121,7 +144,9 @@ fn a_command_whose_time_is_over_is_124() {
 fn a_command_that_ignores_its_end_is_made_to_end_and_is_124() {
     for options in WAYS {
         let script = "trap '' TERM INT HUP; while :; do sleep 1000; done";
-        let ran = run(options.iter().chain(&["--timeout", "100ms", "--", "sh", "-c", script]));
+        let ran = run(options
+            .iter()
+            .chain(&["--timeout", "100ms", "--", "sh", "-c", script]));
         assert_eq!(ran.status, 124, "{options:?} {ran:?}");
     }
 }
@@ -142,8 +167,14 @@ fn a_command_that_is_in_time_keeps_its_status() {
 fn an_error_says_the_step_and_the_errno_once() {
     let ran = run(["/no/such/program"]);
     let lines: Vec<&str> = ran.err.lines().collect();
-    assert_eq!(lines[0], "rootlet: execute /no/such/program: No such file or directory (ENOENT)");
-    assert!(lines.len() == 2 && lines[1].starts_with("hint: "), "{lines:?}");
+    assert_eq!(
+        lines[0],
+        "rootlet: execute /no/such/program: No such file or directory (ENOENT)"
+    );
+    assert!(
+        lines.len() == 2 && lines[1].starts_with("hint: "),
+        "{lines:?}"
+    );
     assert_eq!(ran.out, "");
 }
 

@@ -10,31 +10,60 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use support::{Dir, Ran, field, finish, rootlet};
 
-const NEW: [i64; 5] =
-    [libc::SYS_clone3, libc::SYS_close_range, libc::SYS_mount_setattr, libc::SYS_open_tree, libc::SYS_move_mount];
+const NEW: [i64; 5] = [
+    libc::SYS_clone3,
+    libc::SYS_close_range,
+    libc::SYS_mount_setattr,
+    libc::SYS_open_tree,
+    libc::SYS_move_mount,
+];
 
 /// A filter that answers `errno` to these system calls, and lets all others through (seccomp(2)).
 fn filter(calls: &[i64], errno: i32) -> Vec<libc::sock_filter> {
-    let statement = |code: u32, k: u32, jt: u8| libc::sock_filter { code: code as u16, jt, jf: 0, k };
+    let statement = |code: u32, k: u32, jt: u8| libc::sock_filter {
+        code: code as u16,
+        jt,
+        jf: 0,
+        k,
+    };
     let mut filter = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0)];
     for (number, &call) in calls.iter().enumerate() {
         // Over the other comparisons and the statement that allows.
-        filter.push(statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, call as u32, (calls.len() - number) as u8));
+        filter.push(statement(
+            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+            call as u32,
+            (calls.len() - number) as u8,
+        ));
     }
-    filter.push(statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0));
-    filter.push(statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | errno as u32, 0));
+    filter.push(statement(
+        libc::BPF_RET | libc::BPF_K,
+        libc::SECCOMP_RET_ALLOW,
+        0,
+    ));
+    filter.push(statement(
+        libc::BPF_RET | libc::BPF_K,
+        libc::SECCOMP_RET_ERRNO | errno as u32,
+        0,
+    ));
     filter
 }
 
 /// Installs a filter in the calling thread, for good.
 fn install(filter: &[libc::sock_filter]) -> std::io::Result<()> {
-    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
+    let program = libc::sock_fprog {
+        len: filter.len() as u16,
+        filter: filter.as_ptr().cast_mut(),
+    };
     // SAFETY: the kernel reads `len` statements, and changes none.
     let failed = unsafe {
         libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
             || libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) != 0
     };
-    if failed { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+    if failed {
+        Err(std::io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 /// Runs rootlet with a kernel that has none of these system calls, or refuses them.
@@ -58,9 +87,14 @@ fn without_each(check: impl Fn(&[i64], i32)) {
 #[test]
 fn the_filter_refuses_what_it_should() {
     let seen = std::thread::spawn(|| {
-        install(&filter(&[libc::SYS_getppid, libc::SYS_getpgrp], libc::ENOSYS)).unwrap();
+        install(&filter(
+            &[libc::SYS_getppid, libc::SYS_getpgrp],
+            libc::ENOSYS,
+        ))
+        .unwrap();
         // SAFETY: these take nothing and return plain numbers.
-        [libc::SYS_getppid, libc::SYS_getpgrp, libc::SYS_getpid].map(|call| unsafe { libc::syscall(call) } == -1)
+        [libc::SYS_getppid, libc::SYS_getpgrp, libc::SYS_getpid]
+            .map(|call| unsafe { libc::syscall(call) } == -1)
     });
     assert_eq!(seen.join().unwrap(), [true, true, false]);
 }
@@ -69,8 +103,16 @@ fn the_filter_refuses_what_it_should() {
 fn a_container_is_the_same_without_the_new_calls() {
     let script = "id -u; echo $PPID; cat /proc/1/comm; cat </dev/null; exit 7";
     without_each(|calls, errno| {
-        let ran = run_without(calls, errno, &["--net", "none", "--hostname", "box", "sh", "-c", script]);
-        assert_eq!((ran.status, &*ran.out, &*ran.err), (7, "0\n1\nrootlet-init", ""), "{calls:?} {errno}");
+        let ran = run_without(
+            calls,
+            errno,
+            &["--net", "none", "--hostname", "box", "sh", "-c", script],
+        );
+        assert_eq!(
+            (ran.status, &*ran.out, &*ran.err),
+            (7, "0\n1\nrootlet-init", ""),
+            "{calls:?} {errno}"
+        );
     });
 }
 
@@ -88,7 +130,8 @@ fn descriptors_are_closed_without_close_range() {
         };
         // SAFETY: system calls, and no allocation unless they fail.
         unsafe { command.pre_exec(open) };
-        let expected = "/proc/self/fd/0 /proc/self/fd/1 /proc/self/fd/2 /proc/self/fd/200 /proc/self/fd/3";
+        let expected =
+            "/proc/self/fd/0 /proc/self/fd/1 /proc/self/fd/2 /proc/self/fd/200 /proc/self/fd/3";
         let mut names: Vec<String> = finish(command).ok().split(' ').map(String::from).collect();
         names.sort();
         // 3 is the directory that the shell reads.
@@ -104,7 +147,20 @@ fn a_read_only_tree_and_a_read_only_volume_have_no_holes_without_the_new_calls()
     let script = "for place in / /dev/shm /tmp /mnt '/mnt/a b' /sys/fs/cgroup; do
         if (: >\"$place/x\") 2>&-; then echo \"$place\"; fi; done; : >/srv/x; head -c 3 /dev/zero | wc -c";
     without_each(|calls, errno| {
-        let ran = run_without(calls, errno, &["--read-only", "-v", &volume, "--tmpfs", "/srv", "sh", "-c", script]);
+        let ran = run_without(
+            calls,
+            errno,
+            &[
+                "--read-only",
+                "-v",
+                &volume,
+                "--tmpfs",
+                "/srv",
+                "sh",
+                "-c",
+                script,
+            ],
+        );
         assert_eq!(ran.ok(), "3", "{calls:?} {errno}");
     });
 }
@@ -116,8 +172,24 @@ fn volumes_below_a_tmpfs_work_without_the_new_calls() {
     let file = dir.file("project/file", "text");
     without_each(|calls, errno| {
         let volume = format!("{file}:/mnt/copy");
-        let arguments = ["--tmpfs", dir.text(), "-v", &project, "--tmpfs", "/mnt", "-v", &volume, "cat", &file, "/mnt/copy"];
-        assert_eq!(run_without(calls, errno, &arguments).ok(), "texttext", "{calls:?} {errno}");
+        let arguments = [
+            "--tmpfs",
+            dir.text(),
+            "-v",
+            &project,
+            "--tmpfs",
+            "/mnt",
+            "-v",
+            &volume,
+            "cat",
+            &file,
+            "/mnt/copy",
+        ];
+        assert_eq!(
+            run_without(calls, errno, &arguments).ok(),
+            "texttext",
+            "{calls:?} {errno}"
+        );
     });
 }
 
@@ -127,11 +199,30 @@ fn a_root_of_ones_own_works_without_the_new_calls() {
     for name in ["usr", "bin", "lib", "lib64", "proc", "dev"] {
         root.directory(name);
     }
-    let arguments = ["--rootfs", root.text(), "-v", "/usr:ro", "-v", "/bin:ro", "-v", "/lib:ro", "-v", "/lib64:ro"];
+    let arguments = [
+        "--rootfs",
+        root.text(),
+        "-v",
+        "/usr:ro",
+        "-v",
+        "/bin:ro",
+        "-v",
+        "/lib:ro",
+        "-v",
+        "/lib64:ro",
+    ];
     let script = "ls /; cut -d ' ' -f 5 /proc/self/mountinfo | grep -c '^/$'; echo x >/dev/null";
     without_each(|calls, errno| {
-        let ran = run_without(calls, errno, &[&arguments[..], &["sh", "-c", script]].concat());
-        assert_eq!(ran.ok(), "bin\ndev\nlib\nlib64\nproc\nusr\n1", "{calls:?} {errno}");
+        let ran = run_without(
+            calls,
+            errno,
+            &[&arguments[..], &["sh", "-c", script]].concat(),
+        );
+        assert_eq!(
+            ran.ok(),
+            "bin\ndev\nlib\nlib64\nproc\nusr\n1",
+            "{calls:?} {errno}"
+        );
     });
 }
 
@@ -143,7 +234,12 @@ fn caught_by_init() -> u64 {
     let fd = theirs.as_raw_fd();
     let script = format!("echo ready >&{fd}; read -r line <&{fd}; exit 7");
     let command = ["sh", "-c", &script].map(Into::into).to_vec();
-    let spec = Spec { command, pass_fds: vec![fd], tty: Tty::Never, ..Spec::default() };
+    let spec = Spec {
+        command,
+        pass_fds: vec![fd],
+        tty: Tty::Never,
+        ..Spec::default()
+    };
     let plan = Plan::new(&spec, &Facts::gather(&spec).unwrap()).unwrap();
     let running = parent::launch(&plan, false, &mut ()).unwrap();
     drop(theirs);

@@ -13,7 +13,16 @@ fn nested(prepare: &str, arguments: &[&str]) -> support::Ran {
 }
 
 /// A root file system made of the host's programs, as volumes.
-const PROGRAMS: [&str; 8] = ["-v", "/usr:ro", "-v", "/bin:ro", "-v", "/lib:ro", "-v", "/lib64:ro"];
+const PROGRAMS: [&str; 8] = [
+    "-v",
+    "/usr:ro",
+    "-v",
+    "/bin:ro",
+    "-v",
+    "/lib:ro",
+    "-v",
+    "/lib64:ro",
+];
 
 /// An empty root file system with the mount points that [`PROGRAMS`] need.
 fn rootfs() -> Dir {
@@ -27,7 +36,10 @@ fn rootfs() -> Dir {
 /// What a script prints in the root file system `root`.
 #[track_caller]
 fn in_root(root: &Dir, options: &[&str], script: &str) -> String {
-    inside(&[&["--rootfs", root.text()], &PROGRAMS[..], options].concat(), script)
+    inside(
+        &[&["--rootfs", root.text()], &PROGRAMS[..], options].concat(),
+        script,
+    )
 }
 
 #[test]
@@ -37,7 +49,10 @@ fn a_volume_is_the_hosts_directory_or_file() {
     let volume = format!("{}:{}", source.text(), place.text());
     let script = format!("cat {0}/file; echo -n two >{0}/written", place.text());
     assert_eq!(inside(&["-v", &volume], &script), "one");
-    assert_eq!(std::fs::read_to_string(source.at("written")).unwrap(), "two");
+    assert_eq!(
+        std::fs::read_to_string(source.at("written")).unwrap(),
+        "two"
+    );
     assert!(place.names().is_empty());
 
     let file = place.file("file", "beneath");
@@ -51,7 +66,8 @@ fn a_read_only_volume_cannot_be_written_to_nor_made_writable_by_a_mistake() {
     let dir = Dir::new();
     let file = dir.file("file", "one");
     for volume in [format!("{}:ro", dir.text()), format!("{file}:ro")] {
-        run(["-v", &volume, "sh", "-c", "echo two >\"$0\"", &file]).fails(2, &["Read-only file system"]);
+        run(["-v", &volume, "sh", "-c", "echo two >\"$0\"", &file])
+            .fails(2, &["Read-only file system"]);
     }
     assert_eq!(std::fs::read_to_string(file).unwrap(), "one");
 }
@@ -62,9 +78,15 @@ fn a_relative_source_starts_at_the_working_directory() {
     dir.directory("a/b");
     dir.file("a/b/file", "found");
     let script = r#"cd "$1" && "$rootlet" run -t never -v a/b:/mnt cat /mnt/file && cd a && "$rootlet" run -t never -v ./b:/mnt cat /mnt/file"#;
-    assert_eq!(shell_with(script, &[dir.path().as_os_str()]).ok(), "foundfound");
+    assert_eq!(
+        shell_with(script, &[dir.path().as_os_str()]).ok(),
+        "foundfound"
+    );
     let script = r#"cd "$1/a" && "$rootlet" run -t never --tmpfs "$1" -v b sh -c 'ls; cat b/file'"#;
-    assert_eq!(shell_with(script, &[dir.path().as_os_str()]).ok(), "b\nfound");
+    assert_eq!(
+        shell_with(script, &[dir.path().as_os_str()]).ok(),
+        "b\nfound"
+    );
     let script = r#"cd "$1/a" && "$rootlet" run -t never --tmpfs "$1" true"#;
     shell_with(script, &[dir.path().as_os_str()]).fails(125, &["change to the working directory"]);
 }
@@ -74,12 +96,21 @@ fn a_volume_comes_with_every_mount_below_it_and_read_only_means_all_of_them() {
     let dir = Dir::new();
     let text = dir.text();
     dir.directory("sub");
-    let prepare = format!("mount -t tmpfs t {text}/sub; mkdir '{text}/sub/a b'; mount -t tmpfs t '{text}/sub/a b'; >'{text}/sub/a b/file'");
+    let prepare = format!(
+        "mount -t tmpfs t {text}/sub; mkdir '{text}/sub/a b'; mount -t tmpfs t '{text}/sub/a b'; >'{text}/sub/a b/file'"
+    );
     let volume = format!("{text}:/mnt");
     let script = "echo x >'/mnt/sub/a b/file'; cat '/mnt/sub/a b/file'";
-    assert_eq!(nested(&prepare, &["-v", &volume, "sh", "-c", script]).ok(), "x");
+    assert_eq!(
+        nested(&prepare, &["-v", &volume, "sh", "-c", script]).ok(),
+        "x"
+    );
     let script = "for file in /mnt/sub/x '/mnt/sub/a b/file' /mnt/x; do if (: >\"$file\") 2>&-; then exit 1; fi; done";
-    nested(&prepare, &["-v", &format!("{volume}:ro"), "sh", "-c", script]).ok();
+    nested(
+        &prepare,
+        &["-v", &format!("{volume}:ro"), "sh", "-c", script],
+    )
+    .ok();
 }
 
 #[test]
@@ -89,11 +120,17 @@ fn what_is_laid_down_later_lies_above() {
     dir.file("home/project/file", "project");
     let home = dir.at("home");
     let list = format!("ls {home}; ls {project}");
-    assert_eq!(inside(&["--tmpfs", &home, "-v", &project], &list), "project\nfile");
+    assert_eq!(
+        inside(&["--tmpfs", &home, "-v", &project], &list),
+        "project\nfile"
+    );
     run(["-v", &project, "--tmpfs", &home, "ls", &project]).fails(2, &["No such file"]);
     // The source is the host's, whatever lies above it inside.
     let elsewhere = format!("{project}:/mnt");
-    assert_eq!(inside(&["--tmpfs", &home, "-v", &elsewhere], "cat /mnt/file"), "project");
+    assert_eq!(
+        inside(&["--tmpfs", &home, "-v", &elsewhere], "cat /mnt/file"),
+        "project"
+    );
 }
 
 #[test]
@@ -101,15 +138,35 @@ fn a_file_can_be_laid_into_a_tmpfs() {
     let dir = Dir::new();
     let file = dir.file("file", "text");
     let volume = format!("{file}:/mnt/deep/er/file:ro");
-    assert_eq!(inside(&["--tmpfs", "/mnt", "-v", &volume], "cat /mnt/deep/er/file; stat -c %a /mnt/deep"), "text755");
+    assert_eq!(
+        inside(
+            &["--tmpfs", "/mnt", "-v", &volume],
+            "cat /mnt/deep/er/file; stat -c %a /mnt/deep"
+        ),
+        "text755"
+    );
 }
 
 #[test]
 fn a_tmpfs_has_its_size_and_mode() {
-    let show = "stat -c %a /mnt; stat -f -c '%b %S' /mnt | awk '{ print $1 * $2 }'; stat -f -c %T /mnt";
-    assert_eq!(inside(&["--tmpfs", "/mnt:size=1m,mode=700"], show), "700\n1048576\ntmpfs");
-    assert_eq!(inside(&["--tmpfs", "/mnt"], "stat -c %a /mnt; ls -A /mnt"), "1777");
-    run(["--tmpfs", "/mnt:size=64k", "sh", "-c", "head -c 65537 /dev/zero >/mnt/file"]).fails(1, &["No space"]);
+    let show =
+        "stat -c %a /mnt; stat -f -c '%b %S' /mnt | awk '{ print $1 * $2 }'; stat -f -c %T /mnt";
+    assert_eq!(
+        inside(&["--tmpfs", "/mnt:size=1m,mode=700"], show),
+        "700\n1048576\ntmpfs"
+    );
+    assert_eq!(
+        inside(&["--tmpfs", "/mnt"], "stat -c %a /mnt; ls -A /mnt"),
+        "1777"
+    );
+    run([
+        "--tmpfs",
+        "/mnt:size=64k",
+        "sh",
+        "-c",
+        "head -c 65537 /dev/zero >/mnt/file",
+    ])
+    .fails(1, &["No space"]);
     run(["--tmpfs", "/mnt:size=1m,uid=0", "true"]).fails(125, &["uid=0"]);
     run(["--tmpfs", "/mnt:mode=rwx", "true"]).fails(125, &["mode", "rwx"]);
 }
@@ -123,7 +180,14 @@ fn a_read_only_tree_has_no_holes() {
     assert_eq!(inside(&["--read-only"], WRITABLE), "");
     let script = "for place in /dev/shm /tmp /var/tmp . \"$HOME\"; do if (: >\"$place/x\") 2>&-; then echo \"$place\"; fi; done";
     assert_eq!(inside(&["--read-only"], script), "");
-    assert_eq!(nested("mount -t tmpfs t /mnt", &["--read-only", "sh", "-c", WRITABLE]).ok(), "");
+    assert_eq!(
+        nested(
+            "mount -t tmpfs t /mnt",
+            &["--read-only", "sh", "-c", WRITABLE]
+        )
+        .ok(),
+        ""
+    );
 }
 
 #[test]
@@ -146,10 +210,14 @@ fn volumes_and_tmpfs_in_a_read_only_tree_are_writable() {
 fn a_destination_that_is_not_there_is_an_error_and_is_not_made() {
     let dir = Dir::new();
     let place = dir.at("missing");
-    run(["-v", &format!("/usr:{place}"), "true"]).fails(125, &["mount a volume on", &place, "(ENOENT)", "hint: there is no"]);
+    run(["-v", &format!("/usr:{place}"), "true"]).fails(
+        125,
+        &["mount a volume on", &place, "(ENOENT)", "hint: there is no"],
+    );
     run(["--tmpfs", &place, "true"]).fails(125, &["mount tmpfs on", "hint: there is no directory"]);
     let file = dir.file("file", "");
-    run(["-v", &format!("/usr:{file}"), "true"]).fails(125, &[&file, "hint: a file can be mounted on a file only"]);
+    run(["-v", &format!("/usr:{file}"), "true"])
+        .fails(125, &[&file, "hint: a file can be mounted on a file only"]);
     assert_eq!(dir.names(), ["file"]);
 }
 
@@ -167,7 +235,10 @@ fn mounts_never_reach_the_host() {
     let dir = Dir::new();
     let table = || std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     let before = table();
-    inside(&["--tmpfs", dir.text(), "-v", "/usr:/mnt"], "mount -t tmpfs t /srv; cut -d ' ' -f 5 /proc/self/mountinfo");
+    inside(
+        &["--tmpfs", dir.text(), "-v", "/usr:/mnt"],
+        "mount -t tmpfs t /srv; cut -d ' ' -f 5 /proc/self/mountinfo",
+    );
     assert_eq!(table(), before);
 }
 
@@ -175,15 +246,24 @@ fn mounts_never_reach_the_host() {
 fn a_thousand_volumes_are_laid_down_with_few_open_files() {
     let dir = Dir::new();
     let numbers = 0..1000;
-    let options: Vec<String> = numbers.clone().map(|number| format!("-v{}:/mnt/{number}/file:ro", dir.at("file"))).collect();
+    let options: Vec<String> = numbers
+        .clone()
+        .map(|number| format!("-v{}:/mnt/{number}/file:ro", dir.at("file")))
+        .collect();
     dir.file("file", "x");
     let mut arguments: Vec<&str> = vec!["--tmpfs", "/mnt"];
     arguments.extend(options.iter().map(String::as_str));
     arguments.extend(["sh", "-c", "cat /mnt/*/file; echo; ulimit -Sn"]);
     let arguments: Vec<&OsStr> = arguments.into_iter().map(OsStr::new).collect();
-    let ran = shell_with(r#"ulimit -Sn 256; exec "$rootlet" run -t never "$@""#, &arguments);
+    let ran = shell_with(
+        r#"ulimit -Sn 256; exec "$rootlet" run -t never "$@""#,
+        &arguments,
+    );
     assert_eq!(ran.ok(), format!("{}\n256", "x".repeat(1000)));
-    let ran = shell_with(r#"ulimit -n 256; exec "$rootlet" run -t never "$@""#, &arguments);
+    let ran = shell_with(
+        r#"ulimit -n 256; exec "$rootlet" run -t never "$@""#,
+        &arguments,
+    );
     ran.fails(125, &["1000 volumes", "hint: raise it"]);
 }
 
@@ -192,8 +272,24 @@ fn names_that_are_no_utf8_are_files_like_others() {
     let dir = Dir::new();
     let name = OsStr::from_bytes(b"\xff \\ \n\xfe");
     std::fs::write(dir.path().join(name), "odd").unwrap();
-    let volume = [dir.path().as_os_str().as_bytes(), b"/", name.as_bytes(), b":/mnt/", name.as_bytes(), b":ro"].concat();
-    let words: [&[u8]; 7] = [b"--tmpfs", b"/mnt", b"-v", &volume, b"sh", b"-c", b"cat /mnt/*"];
+    let volume = [
+        dir.path().as_os_str().as_bytes(),
+        b"/",
+        name.as_bytes(),
+        b":/mnt/",
+        name.as_bytes(),
+        b":ro",
+    ]
+    .concat();
+    let words: [&[u8]; 7] = [
+        b"--tmpfs",
+        b"/mnt",
+        b"-v",
+        &volume,
+        b"sh",
+        b"-c",
+        b"cat /mnt/*",
+    ];
     assert_eq!(run(words.map(OsStr::from_bytes)).ok(), "odd");
 }
 
@@ -203,25 +299,47 @@ fn names_that_are_no_utf8_are_files_like_others() {
 fn a_root_of_ones_own_is_all_there_is() {
     let root = rootfs();
     root.file("only-here", "");
-    assert_eq!(in_root(&root, &[], "pwd; ls /"), "/\nbin\ndev\nlib\nlib64\nmnt\nonly-here\nproc\ntmp\nusr");
-    assert_eq!(in_root(&root, &["--no-init"], "pwd; ls -d /../../.. /proc/1/root/../only-here"), "/\n/../../..\n/proc/1/root/../only-here");
+    assert_eq!(
+        in_root(&root, &[], "pwd; ls /"),
+        "/\nbin\ndev\nlib\nlib64\nmnt\nonly-here\nproc\ntmp\nusr"
+    );
+    assert_eq!(
+        in_root(
+            &root,
+            &["--no-init"],
+            "pwd; ls -d /../../.. /proc/1/root/../only-here"
+        ),
+        "/\n/../../..\n/proc/1/root/../only-here"
+    );
 }
 
 #[test]
 fn no_mount_of_the_old_root_is_left() {
     let root = rootfs();
     let mounts = in_root(&root, &[], "cut -d ' ' -f 5 /proc/self/mountinfo");
-    let mut tops: Vec<&str> = mounts.lines().map(|point| point.split('/').nth(1).unwrap()).collect();
+    let mut tops: Vec<&str> = mounts
+        .lines()
+        .map(|point| point.split('/').nth(1).unwrap())
+        .collect();
     tops.sort();
     tops.dedup();
-    assert_eq!(tops, ["", "bin", "dev", "lib", "lib64", "proc", "usr"], "{mounts}");
-    assert_eq!(mounts.lines().filter(|point| *point == "/").count(), 1, "{mounts}");
+    assert_eq!(
+        tops,
+        ["", "bin", "dev", "lib", "lib64", "proc", "usr"],
+        "{mounts}"
+    );
+    assert_eq!(
+        mounts.lines().filter(|point| *point == "/").count(),
+        1,
+        "{mounts}"
+    );
 }
 
 #[test]
 fn a_root_of_ones_own_has_the_devices_that_programs_need() {
     let root = rootfs();
-    let names = "console fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero";
+    let names =
+        "console fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero";
     for name in in_root(&root, &[], "ls /dev").lines() {
         assert!(names.split(' ').any(|known| known == name), "{name}");
     }
@@ -230,7 +348,10 @@ fn a_root_of_ones_own_has_the_devices_that_programs_need() {
         echo out >/dev/stdout; ls /dev/pts; test -e /dev/ptmx; stat -c %a /dev/shm";
     assert_eq!(in_root(&root, &[], script), "4\nshared\nout\nptmx\n1777");
     assert!(root.names().contains(&"dev".to_string()));
-    assert!(std::fs::read_dir(root.at("dev")).unwrap().next().is_none(), "something was made in the host's directory");
+    assert!(
+        std::fs::read_dir(root.at("dev")).unwrap().next().is_none(),
+        "something was made in the host's directory"
+    );
 }
 
 #[test]
@@ -238,7 +359,10 @@ fn a_root_of_ones_own_can_be_read_only() {
     let root = rootfs();
     let script = "for place in / /tmp /usr /mnt; do if (: >$place/x) 2>&-; then echo $place; fi; done; : >/dev/shm/x";
     assert_eq!(in_root(&root, &["--read-only"], script), "");
-    assert_eq!(in_root(&root, &["--read-only", "--tmpfs", "/tmp"], script), "/tmp");
+    assert_eq!(
+        in_root(&root, &["--read-only", "--tmpfs", "/tmp"], script),
+        "/tmp"
+    );
     assert_eq!(in_root(&root, &[], script), "/\n/tmp\n/mnt");
 }
 
@@ -256,7 +380,8 @@ fn links_in_a_root_never_lead_to_the_host() {
     for target in ["/etc", "../../../../../../../etc", "/proc/self/cwd", "/"] {
         let (root, outside) = (rootfs(), Dir::new());
         let secret = outside.file("secret", "host");
-        let link = |name: &str, to: &str| std::os::unix::fs::symlink(to, root.path().join(name)).unwrap();
+        let link =
+            |name: &str, to: &str| std::os::unix::fs::symlink(to, root.path().join(name)).unwrap();
         root.directory("etc");
         link("link", target);
         link("absolute", outside.text());
@@ -265,11 +390,21 @@ fn links_in_a_root_never_lead_to_the_host() {
         let place = format!("{}:/link/inside", outside.text());
         root.directory("etc/inside");
         root.directory("inside");
-        let _ = run(["--rootfs", root.text()].iter().chain(&PROGRAMS).chain(&["-v", &place, "true"]));
+        let _ = run(["--rootfs", root.text()]
+            .iter()
+            .chain(&PROGRAMS)
+            .chain(&["-v", &place, "true"]));
         let volume = format!("{}:/absolute", outside.text());
-        let ran = run(["--rootfs", root.text()].iter().chain(&PROGRAMS).chain(&["-v", &volume, "true"]));
+        let ran = run(["--rootfs", root.text()]
+            .iter()
+            .chain(&PROGRAMS)
+            .chain(&["-v", &volume, "true"]));
         ran.fails(125, &["mount a volume on /absolute", "(ENOENT)"]);
-        run(["--rootfs", root.text()].iter().chain(&PROGRAMS).chain(&["cat", "/file"])).fails(1, &["No such file"]);
+        run(["--rootfs", root.text()]
+            .iter()
+            .chain(&PROGRAMS)
+            .chain(&["cat", "/file"]))
+        .fails(1, &["No such file"]);
         assert_eq!(outside.names(), ["secret"], "{target}");
         assert_eq!(std::fs::read_to_string(secret).unwrap(), "host");
     }
@@ -294,7 +429,10 @@ fn a_destination_through_a_link_is_where_the_link_leads_inside() {
     root.directory("real/place");
     std::os::unix::fs::symlink("/real", root.path().join("link")).unwrap();
     let volume = format!("{}:/link/place", source.text());
-    assert_eq!(in_root(&root, &["-v", &volume], "cat /real/place/file"), "here");
+    assert_eq!(
+        in_root(&root, &["-v", &volume], "cat /real/place/file"),
+        "here"
+    );
 }
 
 // The working directory.
@@ -303,16 +441,25 @@ fn a_destination_through_a_link_is_where_the_link_leads_inside() {
 fn the_command_starts_in_the_callers_directory_or_in_that_of_w() {
     let dir = Dir::new();
     dir.directory("sub");
-    let start = |options: &str| shell_with(&format!(r#"cd "$1" && exec "$rootlet" run -t never {options} pwd -P"#), &[dir.path().as_os_str()]);
+    let start = |options: &str| {
+        shell_with(
+            &format!(r#"cd "$1" && exec "$rootlet" run -t never {options} pwd -P"#),
+            &[dir.path().as_os_str()],
+        )
+    };
     assert_eq!(start("").ok(), dir.text());
     assert_eq!(start("-w sub").ok(), dir.at("sub"));
     assert_eq!(start("-w /usr").ok(), "/usr");
-    start("-w missing").fails(125, &["change to the working directory", "missing", "hint: "]);
+    start("-w missing").fails(
+        125,
+        &["change to the working directory", "missing", "hint: "],
+    );
 }
 
 #[test]
 fn a_working_directory_that_was_removed_is_an_error() {
-    let script = r#"d=$(mktemp -d) && cd "$d" && rmdir "$d" && exec "$rootlet" run -t never "$@" pwd"#;
+    let script =
+        r#"d=$(mktemp -d) && cd "$d" && rmdir "$d" && exec "$rootlet" run -t never "$@" pwd"#;
     shell_with(script, &[]).fails(125, &["has no name any more", "hint: "]);
     assert_eq!(shell_with(script, &["-w", "/"].map(OsStr::new)).ok(), "/");
 }
@@ -320,9 +467,16 @@ fn a_working_directory_that_was_removed_is_an_error() {
 #[test]
 fn a_descriptor_of_the_callers_is_no_way_out() {
     let root = rootfs();
-    for directory in ["/proc/self/fd/5", "/proc/self/fd/5/..", "/proc/1/fd/5", "/proc/self/cwd/../../.."] {
+    for directory in [
+        "/proc/self/fd/5",
+        "/proc/self/fd/5/..",
+        "/proc/1/fd/5",
+        "/proc/self/cwd/../../..",
+    ] {
         let programs = PROGRAMS.join(" ");
-        let script = format!(r#"exec 5</ && cd / && exec "$rootlet" run -t never --rootfs "$1" {programs} -w {directory} ls"#);
+        let script = format!(
+            r#"exec 5</ && cd / && exec "$rootlet" run -t never --rootfs "$1" {programs} -w {directory} ls"#
+        );
         let ran = shell_with(&script, &[root.path().as_os_str()]);
         match ran.status {
             0 => assert!(!ran.out.contains("root"), "{directory}: {ran:?}"),
@@ -330,7 +484,8 @@ fn a_descriptor_of_the_callers_is_no_way_out() {
         }
     }
     let script = r#"exec 5</; exec "$rootlet" run -t never --pass-fd 5 --rootfs "$1" -w /proc/self/fd/5 true"#;
-    shell_with(script, &[root.path().as_os_str()]).fails(125, &["change to the working directory", "(ENOENT)"]);
+    shell_with(script, &[root.path().as_os_str()])
+        .fails(125, &["change to the working directory", "(ENOENT)"]);
 }
 
 #[test]
@@ -338,7 +493,8 @@ fn nothing_is_left_on_the_host_when_a_step_fails() {
     let (root, dir) = (rootfs(), Dir::new());
     let before = root.names();
     run(["--rootfs", root.text(), "-w", "/missing", "true"]).fails(125, &["working directory"]);
-    run(["--tmpfs", dir.text(), "-v", "/no/such/source:/mnt", "true"]).fails(125, &["/no/such/source"]);
+    run(["--tmpfs", dir.text(), "-v", "/no/such/source:/mnt", "true"])
+        .fails(125, &["/no/such/source"]);
     assert_eq!((root.names(), dir.names()), (before, vec![]));
     assert_eq!(shell("true").status, 0);
 }

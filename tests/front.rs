@@ -16,7 +16,10 @@ fn what_cannot_be_asked_for_is_refused_by_name() {
         (&["--share", "net", "true"], &["net"]),
         (&["--timeout", "0", "true"], &["duration"]),
         (&["--pass-fd", "-1", "true"], &["-1"]),
-        (&["--spec", "/no/such/spec", "true"], &["read the spec file /no/such/spec", "(ENOENT)"]),
+        (
+            &["--spec", "/no/such/spec", "true"],
+            &["read the spec file /no/such/spec", "(ENOENT)"],
+        ),
     ] {
         run(arguments).fails(125, &[&["rootlet: "], words].concat());
     }
@@ -28,7 +31,12 @@ fn an_ordinary_user_is_told_what_may_be_mapped() {
         return support::skip("root may map ranges");
     }
     for flag in ["--uidmap", "--gidmap"] {
-        let words = ["an ordinary user may map one", "0:100000:65536", "hint: leave", "newuidmap"];
+        let words = [
+            "an ordinary user may map one",
+            "0:100000:65536",
+            "hint: leave",
+            "newuidmap",
+        ];
         run([flag, "0:100000:65536", "true"]).fails(125, &words);
         run([flag, "0:100000:1", "true"]).fails(125, &words[..1]);
     }
@@ -38,15 +46,49 @@ fn an_ordinary_user_is_told_what_may_be_mapped() {
 fn a_spec_that_is_printed_is_the_one_that_is_read() {
     let dir = Dir::new();
     let flags = [
-        "-u", "5:6", "--net", "none", "--share", "ipc,uts", "--boottime", "5", "--read-only", "-v", "/usr:/mnt:ro", "--tmpfs",
-        "/srv:size=1m", "-v", "/etc", "-w", "/usr", "-e", "A=b c", "-e", "HOME", "--clear-env", "--timeout", "90s", "--strict",
-        "--print-spec", "--", "sh", "-c", "echo \"$A\"; pwd",
+        "-u",
+        "5:6",
+        "--net",
+        "none",
+        "--share",
+        "ipc,uts",
+        "--boottime",
+        "5",
+        "--read-only",
+        "-v",
+        "/usr:/mnt:ro",
+        "--tmpfs",
+        "/srv:size=1m",
+        "-v",
+        "/etc",
+        "-w",
+        "/usr",
+        "-e",
+        "A=b c",
+        "-e",
+        "HOME",
+        "--clear-env",
+        "--timeout",
+        "90s",
+        "--strict",
+        "--print-spec",
+        "--",
+        "sh",
+        "-c",
+        "echo \"$A\"; pwd",
     ];
     let printed = run(flags).ok();
     let file = dir.file("spec.toml", &printed);
     assert_eq!(run(["--spec", &file, "--print-spec"]).ok(), printed);
     assert_eq!(run(["--spec", &file]).ok(), "b c\n/usr");
-    assert_eq!(shell_with(r#"exec "$rootlet" run -t never --spec - <"$1""#, &[file.as_ref()]).ok(), "b c\n/usr");
+    assert_eq!(
+        shell_with(
+            r#"exec "$rootlet" run -t never --spec - <"$1""#,
+            &[file.as_ref()]
+        )
+        .ok(),
+        "b c\n/usr"
+    );
 }
 
 #[test]
@@ -54,7 +96,10 @@ fn flags_after_a_spec_file_add_to_it() {
     let dir = Dir::new();
     let file = dir.file("spec.toml", "command = [\"sh\", \"-c\", \"echo $A $B; pwd\"]\nenv = [\"A=file\", \"B=file\"]\nworkdir = \"/usr\"\n");
     assert_eq!(run(["--spec", &file]).ok(), "file file\n/usr");
-    assert_eq!(run(["--spec", &file, "-e", "B=flag", "-w", "/etc"]).ok(), "file flag\n/etc");
+    assert_eq!(
+        run(["--spec", &file, "-e", "B=flag", "-w", "/etc"]).ok(),
+        "file flag\n/etc"
+    );
     assert_eq!(run(["--spec", &file, "echo", "other"]).ok(), "other");
 }
 
@@ -70,14 +115,29 @@ fn the_plan_is_explained_without_being_run() {
     let dir = Dir::new();
     let file = dir.at("file");
     let text = run(["--explain", "--net", "none", "touch", &file]).ok();
-    for words in ["launcher: ", "setup: ", "init: ", "command: ", "clone3(CLONE_NEWUSER|CLONE_NEWPID)", "[user_namespaces(7)]", "execve("] {
+    for words in [
+        "launcher: ",
+        "setup: ",
+        "init: ",
+        "command: ",
+        "clone3(CLONE_NEWUSER|CLONE_NEWPID)",
+        "[user_namespaces(7)]",
+        "execve(",
+    ] {
         assert!(text.contains(words), "{words:?} is not in {text}");
     }
-    let json: serde_json::Value = serde_json::from_str(&run(["--explain=json", "touch", &file]).ok()).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_str(&run(["--explain=json", "touch", &file]).ok()).unwrap();
     let processes = json["processes"].as_array().unwrap();
-    let names: Vec<&str> = processes.iter().map(|process| process["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> = processes
+        .iter()
+        .map(|process| process["name"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["launcher", "setup", "init", "command"]);
-    for step in processes.iter().flat_map(|process| process["steps"].as_array().unwrap()) {
+    for step in processes
+        .iter()
+        .flat_map(|process| process["steps"].as_array().unwrap())
+    {
         for key in ["attempt", "call", "words", "man"] {
             assert!(!step[key].as_str().unwrap().is_empty(), "{key} of {step}");
         }
@@ -105,7 +165,13 @@ fn a_trace_has_every_step_of_the_plan() {
             let call = step["call"].as_str().unwrap();
             // What goes on until the end is never done.
             if !call.starts_with("poll(") {
-                assert!(ran.err.lines().any(|line| line.contains(" ms  ") && line.ends_with(call)), "{call}: {}", ran.err);
+                assert!(
+                    ran.err
+                        .lines()
+                        .any(|line| line.contains(" ms  ") && line.ends_with(call)),
+                    "{call}: {}",
+                    ran.err
+                );
             }
         }
     }
@@ -118,15 +184,24 @@ fn without_a_command_it_is_the_callers_shell() {
     shell_with("chmod 755 \"$1\"", &[shell_program.as_ref()]).ok();
     for arguments in [&[][..], &["run"]] {
         let mut command = Command::new(ROOTLET);
-        command.args(arguments).env("SHELL", &shell_program).stdin(std::process::Stdio::null());
+        command
+            .args(arguments)
+            .env("SHELL", &shell_program)
+            .stdin(std::process::Stdio::null());
         assert_eq!(finish(command).ok(), "mine 0");
     }
-    assert_eq!(shell(r#"unset SHELL; echo 'echo in $0' | "$rootlet""#).ok(), "in /bin/sh");
+    assert_eq!(
+        shell(r#"unset SHELL; echo 'echo in $0' | "$rootlet""#).ok(),
+        "in /bin/sh"
+    );
 }
 
 #[test]
 fn options_of_the_command_are_the_commands() {
-    assert_eq!(run(["echo", "-u", "--net", "--", "-v"]).ok(), "-u --net -- -v");
+    assert_eq!(
+        run(["echo", "-u", "--net", "--", "-v"]).ok(),
+        "-u --net -- -v"
+    );
     assert_eq!(run(["--", "echo", "-n", "x"]).ok(), "x");
     assert_eq!(inside(&[], "echo $#"), "0");
 }
@@ -137,7 +212,13 @@ fn help_and_version_are_output() {
     assert_eq!(version, format!("rootlet {}", env!("CARGO_PKG_VERSION")));
     assert!(shell("exec \"$rootlet\" --help").ok().contains("run"));
     let help = run(["--help"]).ok();
-    for flag in ["--user", "--rootfs", "--read-only", "--explain", "--status-fd"] {
+    for flag in [
+        "--user",
+        "--rootfs",
+        "--read-only",
+        "--explain",
+        "--status-fd",
+    ] {
         assert!(help.contains(flag), "{flag}");
     }
 }

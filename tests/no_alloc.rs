@@ -17,7 +17,9 @@ static FIRST: AtomicI64 = AtomicI64::new(0);
 fn check() {
     // SAFETY: takes and returns plain numbers. Raw, since libc may remember the parent's.
     let pid = unsafe { libc::syscall(libc::SYS_getpid) };
-    let first = FIRST.compare_exchange(0, pid, Ordering::Relaxed, Ordering::Relaxed).unwrap_or_else(|first| first);
+    let first = FIRST
+        .compare_exchange(0, pid, Ordering::Relaxed, Ordering::Relaxed)
+        .unwrap_or_else(|first| first);
     if first != 0 && first != pid {
         let message = b"allocation after clone\n";
         // SAFETY: the kernel reads as many bytes as the message has; a process may kill itself.
@@ -57,11 +59,19 @@ fn launch(spec: &Spec) -> rootlet::error::Result<Outcome> {
 }
 
 fn command(words: &[&str]) -> Spec {
-    Spec { command: words.iter().map(Into::into).collect(), tty: Tty::Never, ..Spec::default() }
+    Spec {
+        command: words.iter().map(Into::into).collect(),
+        tty: Tty::Never,
+        ..Spec::default()
+    }
 }
 
 fn bind(source: &str, target: &str, read_only: bool) -> Mount {
-    Mount::Bind { source: source.into(), target: Some(target.into()), read_only }
+    Mount::Bind {
+        source: source.into(),
+        target: Some(target.into()),
+        read_only,
+    }
 }
 
 /// Everything at once.
@@ -76,7 +86,11 @@ fn many_options() -> Spec {
         workdir: Some("/mnt".into()),
         env: vec!["A=b".into()],
         mounts: vec![
-            Mount::Tmpfs { target: "/mnt".into(), size: Some("1m".into()), mode: None },
+            Mount::Tmpfs {
+                target: "/mnt".into(),
+                size: Some("1m".into()),
+                mode: None,
+            },
             bind("/usr", "/mnt/usr", true),
             bind("/etc/passwd", "/mnt/a/b/passwd", false),
         ],
@@ -92,21 +106,44 @@ fn no_launch_allocates_after_the_clone() {
     }
     let rootfs = Spec {
         rootfs: Some(root.path().into()),
-        mounts: ["/usr", "/bin", "/lib", "/lib64"].iter().map(|path| bind(path, path, true)).collect(),
+        mounts: ["/usr", "/bin", "/lib", "/lib64"]
+            .iter()
+            .map(|path| bind(path, path, true))
+            .collect(),
         ..command(&["sh", "-c", "exit 7"])
     };
     for spec in [
         command(&["sh", "-c", "exit 7"]),
         many_options(),
-        Spec { init: false, ..many_options() },
-        Spec { share: vec![Share::Pid], ..many_options() },
+        Spec {
+            init: false,
+            ..many_options()
+        },
+        Spec {
+            share: vec![Share::Pid],
+            ..many_options()
+        },
         rootfs.clone(),
-        Spec { init: false, read_only: true, ..rootfs.clone() },
-        Spec { tty: Tty::Always, ..many_options() },
-        Spec { tty: Tty::Always, ..rootfs },
+        Spec {
+            init: false,
+            read_only: true,
+            ..rootfs.clone()
+        },
+        Spec {
+            tty: Tty::Always,
+            ..many_options()
+        },
+        Spec {
+            tty: Tty::Always,
+            ..rootfs
+        },
         command(&["sh", "-c", "for i in 1 2 3 4 5; do (true &); done; exit 7"]),
     ] {
-        assert_eq!(launch(&spec).map_err(|error| error.to_string()), Ok(Outcome::Exited(7)), "{spec:?}");
+        assert_eq!(
+            launch(&spec).map_err(|error| error.to_string()),
+            Ok(Outcome::Exited(7)),
+            "{spec:?}"
+        );
     }
 }
 
@@ -114,11 +151,41 @@ fn no_launch_allocates_after_the_clone() {
 fn no_failure_allocates_after_the_clone() {
     for (spec, step) in [
         (command(&["no-such-command"]), "execute no-such-command"),
-        (Spec { init: false, ..command(&["/"]) }, "execute /"),
-        (Spec { mounts: vec![bind("/missing", "/mnt", false)], ..many_options() }, "open /missing"),
-        (Spec { rootfs: Some("/missing".into()), ..command(&["true"]) }, "open /missing"),
-        (Spec { workdir: Some("/missing".into()), ..command(&["true"]) }, "change to the working directory"),
-        (Spec { boottime: Some(-1_000_000_000), ..command(&["true"]) }, "set the clocks"),
+        (
+            Spec {
+                init: false,
+                ..command(&["/"])
+            },
+            "execute /",
+        ),
+        (
+            Spec {
+                mounts: vec![bind("/missing", "/mnt", false)],
+                ..many_options()
+            },
+            "open /missing",
+        ),
+        (
+            Spec {
+                rootfs: Some("/missing".into()),
+                ..command(&["true"])
+            },
+            "open /missing",
+        ),
+        (
+            Spec {
+                workdir: Some("/missing".into()),
+                ..command(&["true"])
+            },
+            "change to the working directory",
+        ),
+        (
+            Spec {
+                boottime: Some(-1_000_000_000),
+                ..command(&["true"])
+            },
+            "set the clocks",
+        ),
     ] {
         let error = launch(&spec).unwrap_err().to_string();
         assert!(error.starts_with(step), "{error}");
@@ -136,5 +203,8 @@ fn the_allocator_ends_a_process_that_allocates_after_the_clone() {
     let mut status = 0;
     // SAFETY: `status` is there to be written to.
     assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
-    assert!(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGABRT, "{status}");
+    assert!(
+        libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGABRT,
+        "{status}"
+    );
 }

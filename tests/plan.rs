@@ -18,7 +18,11 @@ fn facts(spec: &Spec) -> Facts {
         may_map_groups: false,
         privileged_start: false,
         cwd: Some("/home/me/project".into()),
-        env: vec![variable("PATH", "/usr/bin:/bin"), variable("SHELL", "/bin/bash"), variable("HOME", "/home/me")],
+        env: vec![
+            variable("PATH", "/usr/bin:/bin"),
+            variable("SHELL", "/bin/bash"),
+            variable("HOME", "/home/me"),
+        ],
         terminals: [false, false, false],
         controlling_terminal: true,
         open_files: 1024,
@@ -31,7 +35,13 @@ fn facts(spec: &Spec) -> Facts {
 }
 
 fn root_facts(spec: &Spec) -> Facts {
-    Facts { uid: 0, gid: 0, may_map_users: true, may_map_groups: true, ..facts(spec) }
+    Facts {
+        uid: 0,
+        gid: 0,
+        may_map_users: true,
+        may_map_groups: true,
+        ..facts(spec)
+    }
 }
 
 fn plan(spec: &Spec) -> Plan {
@@ -43,15 +53,26 @@ fn refusal(spec: &Spec) -> String {
 }
 
 fn bind(source: &str, target: &str, read_only: bool) -> Mount {
-    Mount::Bind { source: source.into(), target: Some(target.into()), read_only }
+    Mount::Bind {
+        source: source.into(),
+        target: Some(target.into()),
+        read_only,
+    }
 }
 
 fn tmpfs(target: &str) -> Mount {
-    Mount::Tmpfs { target: target.into(), size: None, mode: None }
+    Mount::Tmpfs {
+        target: target.into(),
+        size: None,
+        mode: None,
+    }
 }
 
 fn command(words: &[&str]) -> Spec {
-    Spec { command: words.iter().map(OsString::from).collect(), ..Spec::default() }
+    Spec {
+        command: words.iter().map(OsString::from).collect(),
+        ..Spec::default()
+    }
 }
 
 fn check(name: &str, plan: &Plan, golden: &str) {
@@ -68,7 +89,11 @@ macro_rules! golden {
         #[test]
         fn $name() {
             let name = stringify!($name);
-            check(name, &$plan, include_str!(concat!("golden/", stringify!($name), ".txt")));
+            check(
+                name,
+                &$plan,
+                include_str!(concat!("golden/", stringify!($name), ".txt")),
+            );
         }
     };
 }
@@ -76,10 +101,30 @@ macro_rules! golden {
 golden!(default, plan(&command(&["true"])));
 golden!(shell_on_a_terminal, {
     let spec = Spec::default();
-    Plan::new(&spec, &Facts { terminals: [true; 3], ..facts(&spec) }).unwrap()
+    Plan::new(
+        &spec,
+        &Facts {
+            terminals: [true; 3],
+            ..facts(&spec)
+        },
+    )
+    .unwrap()
 });
-golden!(command_is_process_1, plan(&Spec { init: false, tty: Tty::Never, ..command(&["/bin/init"]) }));
-golden!(shared_process_ids, plan(&Spec { share: vec![Share::Pid, Share::Ipc], ..command(&["top"]) }));
+golden!(
+    command_is_process_1,
+    plan(&Spec {
+        init: false,
+        tty: Tty::Never,
+        ..command(&["/bin/init"])
+    })
+);
+golden!(
+    shared_process_ids,
+    plan(&Spec {
+        share: vec![Share::Pid, Share::Ipc],
+        ..command(&["top"])
+    })
+);
 golden!(private_network_and_clocks, {
     plan(&Spec {
         net: Net::None,
@@ -93,12 +138,23 @@ golden!(private_network_and_clocks, {
 golden!(volumes, {
     plan(&Spec {
         read_only: true,
-        mounts: vec![tmpfs("/home/me"), bind("project", "/home/me/project", false), bind("/etc", "/mnt", true)],
+        mounts: vec![
+            tmpfs("/home/me"),
+            bind("project", "/home/me/project", false),
+            bind("/etc", "/mnt", true),
+        ],
         pass_fds: vec![2, 7],
         ..command(&["make", "test"])
     })
 });
-golden!(rootfs, plan(&Spec { rootfs: Some("root".into()), read_only: true, ..command(&["/bin/sh"]) }));
+golden!(
+    rootfs,
+    plan(&Spec {
+        rootfs: Some("root".into()),
+        read_only: true,
+        ..command(&["/bin/sh"])
+    })
+);
 golden!(ranges_by_root, {
     let spec = Spec {
         uid_map: vec!["0:100000:65536".parse().unwrap()],
@@ -114,35 +170,114 @@ fn what_cannot_be_is_refused_before_anything_is_done() {
     let default = Spec::default;
     let range = |text: &str| vec![text.parse().unwrap()];
     for (spec, words) in [
-        (Spec { uid_map: range("0:0:1"), ..default() }, "an ordinary user may map one user id, its own, 1000"),
-        (Spec { gid_map: range("0:1000:2"), ..default() }, "an ordinary user may map one group id, its own, 1000"),
-        (Spec { uid_map: range("5:1000:1"), ..default() }, "user 0 is to be the user inside, but no --uidmap maps it"),
         (
-            Spec { mounts: vec![bind("/a", "b", false)], ..default() },
+            Spec {
+                uid_map: range("0:0:1"),
+                ..default()
+            },
+            "an ordinary user may map one user id, its own, 1000",
+        ),
+        (
+            Spec {
+                gid_map: range("0:1000:2"),
+                ..default()
+            },
+            "an ordinary user may map one group id, its own, 1000",
+        ),
+        (
+            Spec {
+                uid_map: range("5:1000:1"),
+                ..default()
+            },
+            "user 0 is to be the user inside, but no --uidmap maps it",
+        ),
+        (
+            Spec {
+                mounts: vec![bind("/a", "b", false)],
+                ..default()
+            },
             "volume destination \"b\" is not an absolute path",
         ),
-        (Spec { mounts: vec![tmpfs("b")], ..default() }, "tmpfs destination \"b\" is not an absolute path"),
-        (Spec { mounts: vec![tmpfs("//")], ..default() }, "is the root itself"),
-        (Spec { init: false, share: vec![Share::Pid], ..default() }, "nothing would end what the command leaves"),
-        (Spec { hostname: Some("".into()), ..default() }, "is not 1 to 64 bytes long"),
-        (Spec { hostname: Some("x".into()), share: vec![Share::Uts], ..default() }, "needs a UTS namespace"),
-        (Spec { env: vec!["=x".into()], ..default() }, "has no name"),
-        (Spec { workdir: Some("".into()), ..default() }, "empty word"),
+        (
+            Spec {
+                mounts: vec![tmpfs("b")],
+                ..default()
+            },
+            "tmpfs destination \"b\" is not an absolute path",
+        ),
+        (
+            Spec {
+                mounts: vec![tmpfs("//")],
+                ..default()
+            },
+            "is the root itself",
+        ),
+        (
+            Spec {
+                init: false,
+                share: vec![Share::Pid],
+                ..default()
+            },
+            "nothing would end what the command leaves",
+        ),
+        (
+            Spec {
+                hostname: Some("".into()),
+                ..default()
+            },
+            "is not 1 to 64 bytes long",
+        ),
+        (
+            Spec {
+                hostname: Some("x".into()),
+                share: vec![Share::Uts],
+                ..default()
+            },
+            "needs a UTS namespace",
+        ),
+        (
+            Spec {
+                env: vec!["=x".into()],
+                ..default()
+            },
+            "has no name",
+        ),
+        (
+            Spec {
+                workdir: Some("".into()),
+                ..default()
+            },
+            "empty word",
+        ),
         (command(&[""]), "the command is an empty word"),
         (command(&["a\0b"]), "has a NUL byte in it"),
     ] {
         let refusal = refusal(&spec);
-        assert!(refusal.contains(words), "{refusal:?} does not say {words:?}");
+        assert!(
+            refusal.contains(words),
+            "{refusal:?} does not say {words:?}"
+        );
     }
 }
 
 #[test]
 fn options_of_a_tmpfs_cannot_smuggle_in_others() {
-    for (size, mode) in
-        [(Some("1m,uid=0"), None), (None, Some("777,size=1")), (Some(""), None), (None, Some("9")), (Some("big"), None)]
-    {
-        let mount = Mount::Tmpfs { target: "/t".into(), size: size.map(Into::into), mode: mode.map(Into::into) };
-        let refusal = refusal(&Spec { mounts: vec![mount], ..Spec::default() });
+    for (size, mode) in [
+        (Some("1m,uid=0"), None),
+        (None, Some("777,size=1")),
+        (Some(""), None),
+        (None, Some("9")),
+        (Some("big"), None),
+    ] {
+        let mount = Mount::Tmpfs {
+            target: "/t".into(),
+            size: size.map(Into::into),
+            mode: mode.map(Into::into),
+        };
+        let refusal = refusal(&Spec {
+            mounts: vec![mount],
+            ..Spec::default()
+        });
         assert!(refusal.starts_with("tmpfs "), "{refusal}");
     }
 }
@@ -163,24 +298,54 @@ fn the_working_directory_is_the_callers_or_the_one_that_is_asked_for() {
         ..Spec::default()
     };
     let here = facts(&Spec::default());
-    let nowhere = Facts { cwd: None, ..here.clone() };
+    let nowhere = Facts {
+        cwd: None,
+        ..here.clone()
+    };
     assert_eq!(start(&with(None, None), &here).unwrap(), "/home/me/project");
-    assert_eq!(start(&with(Some("src"), None), &here).unwrap(), "/home/me/project/src");
+    assert_eq!(
+        start(&with(Some("src"), None), &here).unwrap(),
+        "/home/me/project/src"
+    );
     assert_eq!(start(&with(Some("/srv"), None), &nowhere).unwrap(), "/srv");
     assert_eq!(start(&with(None, Some("/r")), &nowhere).unwrap(), "/");
     assert_eq!(start(&with(Some("w"), Some("/r")), &here).unwrap(), "/w");
-    assert!(start(&with(None, None), &nowhere).unwrap_err().contains("no name any more"));
+    assert!(
+        start(&with(None, None), &nowhere)
+            .unwrap_err()
+            .contains("no name any more")
+    );
 }
 
 #[test]
 fn the_limit_of_open_files_is_raised_for_many_volumes_and_put_back() {
-    let spec = Spec { mounts: (0..2000).map(|n| bind("/a", &format!("/b{n}"), false)).collect(), ..Spec::default() };
+    let spec = Spec {
+        mounts: (0..2000)
+            .map(|n| bind("/a", &format!("/b{n}"), false))
+            .collect(),
+        ..Spec::default()
+    };
     let plan = plan(&spec);
-    let has = |list: &[Entry], wanted: fn(&Step) -> bool| list.iter().any(|entry| wanted(&entry.step));
-    assert!(has(&plan.setup, |step| matches!(step, Step::RaiseOpenFiles)));
-    assert!(has(&plan.command, |step| matches!(step, Step::RestoreOpenFiles { soft: 1024 })));
-    let poor = Facts { most_open_files: 1024, ..facts(&spec) };
-    assert!(Plan::new(&spec, &poor).unwrap_err().to_string().contains("the hard limit is 1024"));
+    let has =
+        |list: &[Entry], wanted: fn(&Step) -> bool| list.iter().any(|entry| wanted(&entry.step));
+    assert!(has(&plan.setup, |step| matches!(
+        step,
+        Step::RaiseOpenFiles
+    )));
+    assert!(has(&plan.command, |step| matches!(
+        step,
+        Step::RestoreOpenFiles { soft: 1024 }
+    )));
+    let poor = Facts {
+        most_open_files: 1024,
+        ..facts(&spec)
+    };
+    assert!(
+        Plan::new(&spec, &poor)
+            .unwrap_err()
+            .to_string()
+            .contains("the hard limit is 1024")
+    );
 }
 
 /// A small generator of numbers, so that every run tries the same specs.
@@ -188,7 +353,10 @@ struct Numbers(u64);
 
 impl Numbers {
     fn below(&mut self, most: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
         (self.0 >> 33) % most
     }
 
@@ -202,7 +370,9 @@ impl Numbers {
 }
 
 fn any_spec(numbers: &mut Numbers) -> Spec {
-    let places = ["/a", "/a/b", "/a/b/c", "/tmp", "/dev/x", "/proc/y", "/a/../z", "/./q", "relative", "/"];
+    let places = [
+        "/a", "/a/b", "/a/b/c", "/tmp", "/dev/x", "/proc/y", "/a/../z", "/./q", "relative", "/",
+    ];
     let mut mounts = Vec::new();
     for _ in 0..numbers.below(6) {
         let target = numbers.pick(&places);
@@ -244,9 +414,15 @@ fn what_holds_of_every_plan() {
             file_sources: spec.mounts.iter().map(|_| numbers.flip()).collect(),
             ..facts(&spec)
         };
-        let Ok(plan) = Plan::new(&spec, &facts) else { continue };
+        let Ok(plan) = Plan::new(&spec, &facts) else {
+            continue;
+        };
         made += 1;
-        assert_eq!(Plan::new(&spec, &facts).unwrap(), plan, "the same input gives the same plan");
+        assert_eq!(
+            Plan::new(&spec, &facts).unwrap(),
+            plan,
+            "the same input gives the same plan"
+        );
         every_source_is_taken_once_and_attached_once(&plan);
         the_order_of_a_launch_holds(&plan, &spec);
         assert!(!plan.explain().to_text(80).is_empty());
@@ -259,7 +435,10 @@ fn every_source_is_taken_once_and_attached_once(plan: &Plan) {
     for entry in &plan.setup {
         match entry.step {
             Step::OpenTree { slot, .. } => {
-                assert!(slot.0 < plan.slots && slot.0 >= Slot::SOURCES && open.insert(slot), "{slot:?} taken twice");
+                assert!(
+                    slot.0 < plan.slots && slot.0 >= Slot::SOURCES && open.insert(slot),
+                    "{slot:?} taken twice"
+                );
             }
             Step::Attach { slot, .. } => assert!(open.remove(&slot), "{slot:?} is not there"),
             _ => {}
@@ -272,25 +451,52 @@ fn every_source_is_taken_once_and_attached_once(plan: &Plan) {
 }
 
 fn the_order_of_a_launch_holds(plan: &Plan, spec: &Spec) {
-    let steps: Vec<Step> = plan.setup.iter().chain(&plan.init).chain(&plan.command).map(|entry| entry.step).collect();
+    let steps: Vec<Step> = plan
+        .setup
+        .iter()
+        .chain(&plan.init)
+        .chain(&plan.command)
+        .map(|entry| entry.step)
+        .collect();
     let at = |wanted: fn(&Step) -> bool| steps.iter().position(wanted);
     let before = |a: Option<usize>, b: Option<usize>| a.zip(b).is_none_or(|(a, b)| a < b);
     let maps = at(|step| matches!(step, Step::AwaitIdMaps));
     let namespaces = at(|step| matches!(step, Step::Unshare { .. }));
     let private = at(|step| matches!(step, Step::MakePrivate));
-    let taken = steps.iter().rposition(|step| matches!(step, Step::OpenTree { .. }));
-    let laid = at(|step| matches!(step, Step::Attach { .. } | Step::Mount { .. } | Step::SetReadOnly { .. }));
+    let taken = steps
+        .iter()
+        .rposition(|step| matches!(step, Step::OpenTree { .. }));
+    let laid = at(|step| {
+        matches!(
+            step,
+            Step::Attach { .. } | Step::Mount { .. } | Step::SetReadOnly { .. }
+        )
+    });
     let old_root = at(|step| matches!(step, Step::DetachOldRoot));
-    let last_mount = steps.iter().rposition(|step| matches!(step, Step::Attach { .. } | Step::Mount { .. }));
+    let last_mount = steps
+        .iter()
+        .rposition(|step| matches!(step, Step::Attach { .. } | Step::Mount { .. }));
     let directory = at(|step| matches!(step, Step::ChangeDirectory { .. }));
-    assert!(steps[0] == Step::Tie && steps[1] == Step::CloseOthers, "tied first, then nothing of the caller's open");
+    assert!(
+        steps[0] == Step::Tie && steps[1] == Step::CloseOthers,
+        "tied first, then nothing of the caller's open"
+    );
     assert!(before(maps, namespaces) && before(namespaces, private) && before(private, taken));
-    assert!(before(taken, laid), "sources are taken before anything is laid over them");
-    assert!(before(last_mount, old_root) && before(old_root, directory), "the old root is gone before a cwd is chosen");
+    assert!(
+        before(taken, laid),
+        "sources are taken before anything is laid over them"
+    );
+    assert!(
+        before(last_mount, old_root) && before(old_root, directory),
+        "the old root is gone before a cwd is chosen"
+    );
     assert_eq!(old_root.is_some(), spec.rootfs.is_some());
     assert!(steps.ends_with(&[Step::Ready, Step::Exec]));
     assert_eq!(plan.init.is_empty(), !spec.init);
     if spec.strict {
-        assert!(plan.setup.iter().all(|entry| entry.instead.is_none()), "strict steps down nowhere");
+        assert!(
+            plan.setup.iter().all(|entry| entry.instead.is_none()),
+            "strict steps down nowhere"
+        );
     }
 }

@@ -32,8 +32,15 @@ fn files_belong_to_the_outside_ids() {
         shell_with("chown 100000:100000 \"$1\"", &[dir.path().as_os_str()]).ok();
         let options = [&RANGE[..], &["-w", dir.text()]].concat();
         inside(&options, "touch zero; touch seven; chown 7:8 seven");
-        let owner = |name: &str| std::fs::metadata(dir.at(name)).map(|data| (data.uid(), data.gid())).unwrap();
-        assert_eq!((owner("zero"), owner("seven")), ((100000, 100000), (100007, 100008)));
+        let owner = |name: &str| {
+            std::fs::metadata(dir.at(name))
+                .map(|data| (data.uid(), data.gid()))
+                .unwrap()
+        };
+        assert_eq!(
+            (owner("zero"), owner("seven")),
+            ((100000, 100000), (100007, 100008))
+        );
     }
 }
 
@@ -56,7 +63,13 @@ fn an_id_of_the_range_has_no_capabilities() {
 #[test]
 fn by_default_root_maps_its_own_id_alone() {
     if may_map() {
-        assert_eq!(inside(&[], "tr -s ' ' </proc/self/uid_map; cat /proc/self/setgroups"), " 0 0 1\ndeny");
+        assert_eq!(
+            inside(
+                &[],
+                "tr -s ' ' </proc/self/uid_map; cat /proc/self/setgroups"
+            ),
+            " 0 0 1\ndeny"
+        );
         assert_eq!(inside(&["-u", "5:6"], "id -u; id -g"), "5\n6");
     }
 }
@@ -75,12 +88,18 @@ fn nothing_is_left_when_rootlet_with_a_range_is_killed() {
         use std::io::BufRead;
         let script = ["sh", "-c", "sleep 1000 & echo ready; sleep 1000"];
         let mut command = support::rootlet(RANGE.iter().chain(&script));
-        let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
         support::send(child.id(), libc::SIGKILL);
         child.wait().unwrap();
-        assert_eq!((output.read_line(&mut line).unwrap(), &*line), (0, "ready\n"));
+        assert_eq!(
+            (output.read_line(&mut line).unwrap(), &*line),
+            (0, "ready\n")
+        );
     }
 }

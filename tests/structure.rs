@@ -23,22 +23,39 @@ fn source() -> PathBuf {
 /// The Rust files at and below `path`, each with its code: without comments, and without the tests at its end.
 fn files(path: &Path) -> Vec<(String, String)> {
     if path.is_dir() {
-        return std::fs::read_dir(path).unwrap().flat_map(|entry| files(&entry.unwrap().path())).collect();
+        return std::fs::read_dir(path)
+            .unwrap()
+            .flat_map(|entry| files(&entry.unwrap().path()))
+            .collect();
     }
     let text = std::fs::read_to_string(path).unwrap();
     let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
-    let lines: Vec<&str> = code.lines().map(|line| line.split("//").next().unwrap()).collect();
+    let lines: Vec<&str> = code
+        .lines()
+        .map(|line| line.split("//").next().unwrap())
+        .collect();
     let name = path.strip_prefix(source()).unwrap().to_str().unwrap();
     vec![(name.to_string(), lines.join("\n"))]
 }
 
 /// The modules that `code` names after `crate::`, or in its first level of braces.
 fn uses(code: &str) -> Vec<String> {
-    let words = |text: &str| text.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next().unwrap().to_string();
+    let words = |text: &str| {
+        text.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+            .next()
+            .unwrap()
+            .to_string()
+    };
     let mut found = Vec::new();
     for part in code.split("crate::").skip(1) {
         match part.strip_prefix('{') {
-            Some(list) => found.extend(list.split('}').next().unwrap().split(',').map(|item| words(item.trim()))),
+            Some(list) => found.extend(
+                list.split('}')
+                    .next()
+                    .unwrap()
+                    .split(',')
+                    .map(|item| words(item.trim())),
+            ),
             None => found.push(words(part)),
         }
     }
@@ -53,7 +70,10 @@ fn each_stage_uses_earlier_ones_alone() {
         for (file, code) in files(&source().join(stage)) {
             for used in uses(&code) {
                 seen += 1;
-                assert!(used == stage || allowed.contains(&&*used), "{file} uses {used}");
+                assert!(
+                    used == stage || allowed.contains(&&*used),
+                    "{file} uses {used}"
+                );
             }
         }
     }
@@ -67,7 +87,10 @@ fn unsafe_code_stands_where_the_design_has_it() {
         let code = code.replace("unsafe_code", "");
         if code.contains("unsafe") {
             seen += 1;
-            assert!(UNSAFE.iter().any(|place| file.starts_with(place)), "{file} has unsafe code");
+            assert!(
+                UNSAFE.iter().any(|place| file.starts_with(place)),
+                "{file} has unsafe code"
+            );
         }
     }
     assert!(seen > 3, "only {seen} files with unsafe code were found");
@@ -78,7 +101,9 @@ fn after_the_clone_nothing_is_at_hand_that_allocates() {
     let code = std::fs::read_to_string(source().join("child/mod.rs")).unwrap();
     assert!(code.contains("#![no_implicit_prelude]"));
     for (file, code) in files(&source().join("child")) {
-        for word in ["std::", "alloc::", "Vec<", "String", "Box<", "format!", "println!", "nix::"] {
+        for word in [
+            "std::", "alloc::", "Vec<", "String", "Box<", "format!", "println!", "nix::",
+        ] {
             assert!(!code.contains(word), "{file} has {word}");
         }
     }

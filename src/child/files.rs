@@ -73,8 +73,16 @@ pub fn set_clocks(offsets: &CStr) -> Result<(), Errno> {
     let file = ::rustix::fs::openat(CWD, c"/proc/self/timens_offsets", flags, Mode::empty())?;
     ::rustix::io::write(&file, offsets.to_bytes())?;
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    let namespace = ::rustix::fs::openat(CWD, c"/proc/self/ns/time_for_children", flags, Mode::empty())?;
-    ::rustix::thread::move_into_link_name_space(::rustix::fd::AsFd::as_fd(&namespace), ::core::option::Option::None)
+    let namespace = ::rustix::fs::openat(
+        CWD,
+        c"/proc/self/ns/time_for_children",
+        flags,
+        Mode::empty(),
+    )?;
+    ::rustix::thread::move_into_link_name_space(
+        ::rustix::fd::AsFd::as_fd(&namespace),
+        ::core::option::Option::None,
+    )
 }
 
 /// mkdir(2), 0755 whatever the umask; one that is there will do.

@@ -16,8 +16,6 @@ use crate::sys::{self, RawFd, RawPid, SignalSet};
 /// Orphans come to this process, although it is not PID 1, and it can list them.
 pub fn become_subreaper(task: &mut Task<'_>) -> Result<(), Errno> {
     ::rustix::process::set_child_subreaper(Some(::rustix::process::getpid()))?;
-    // Killed with the launcher it could end nobody: from here on the life pipe alone tells it, and it ends them all first.
-    ::rustix::process::set_parent_process_death_signal(::core::option::Option::None)?;
     // Opened by name once: the file is this thread's list at every read (CONFIG_PROC_CHILDREN, proc_pid_task(5)).
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     let list = ::rustix::fs::openat(CWD, c"/proc/thread-self/children", flags, Mode::empty())?;
@@ -53,7 +51,12 @@ pub fn supervise(task: &mut Task<'_>, shared_group: bool, sweep: bool) -> Result
     keep.sort_unstable();
     files::close_others(&keep)?;
     let ended = sys::signalfd(SignalSet::only(::libc::SIGCHLD))?;
-    let supervisor = Supervisor { command: task.command_pid, shared_group, life, ended };
+    let supervisor = Supervisor {
+        command: task.command_pid,
+        shared_group,
+        life,
+        ended,
+    };
     let end = supervisor.watch(task)?;
     if sweep {
         end_descendants(children)?;
@@ -88,8 +91,10 @@ impl Supervisor {
             if let Some(end) = self.reap(task)? {
                 return Ok(end);
             }
-            let mut events =
-                [PollFd::from_borrowed_fd(borrow(self.life), PollFlags::IN), PollFd::new(&self.ended, PollFlags::IN)];
+            let mut events = [
+                PollFd::from_borrowed_fd(borrow(self.life), PollFlags::IN),
+                PollFd::new(&self.ended, PollFlags::IN),
+            ];
             match poll(&mut events, ::core::option::Option::None) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno),
@@ -148,7 +153,11 @@ impl Supervisor {
         }
         // What was stopped as a group goes on as a group.
         let whole_group = signal == ::libc::SIGCONT && !self.shared_group;
-        let to = if whole_group { self.command.wrapping_neg() } else { self.command };
+        let to = if whole_group {
+            self.command.wrapping_neg()
+        } else {
+            self.command
+        };
         // The command may have ended a moment ago: then there is nobody to be told.
         let _ = sys::kill(to, signal);
     }

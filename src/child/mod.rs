@@ -93,7 +93,13 @@ impl<'a> Task<'a> {
 
     /// Tells the launcher. When nobody is there to be told, the life pipe says the same, and that is what is acted upon.
     fn report(&self, kind: Kind, process: Process, step: usize, value: i32) {
-        let record = Record { kind, process, step: step as u16, value, nanos: record::now(self.trace) };
+        let record = Record {
+            kind,
+            process,
+            step: step as u16,
+            value,
+            nanos: record::now(self.trace),
+        };
         let _ = ::rustix::io::write(borrow(self.slot(Slot::RECORDS)), &record.to_bytes());
     }
 }

@@ -5,7 +5,9 @@ use ::core::prelude::rust_2024::*;
 use ::rustix::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use ::rustix::fs::{CWD, Mode, OFlags};
 use ::rustix::io::Errno;
-use ::rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount_change, move_mount};
+use ::rustix::mount::{
+    MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount_change, move_mount,
+};
 
 use super::step::{Slot, Text};
 use super::{Task, borrow};
@@ -13,13 +15,18 @@ use crate::sys::{self, RawFd};
 
 /// Makes every mount of this namespace private.
 pub fn make_private() -> Result<(), Errno> {
-    mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)
+    mount_change(
+        c"/",
+        MountPropagationFlags::REC | MountPropagationFlags::PRIVATE,
+    )
 }
 
 /// Takes the tree at `path` into `slot`.
 pub fn open_tree(task: &mut Task<'_>, path: Text, slot: Slot) -> Result<(), Errno> {
     let name = task.text(path);
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE;
     let taken = match task.detached && has_move_mount() {
         true => ::rustix::mount::open_tree(CWD, name, flags),
         false => Err(Errno::NOSYS),
@@ -49,7 +56,8 @@ pub fn attach(task: &mut Task<'_>, slot: Slot, target: Text) -> Result<(), Errno
     let target = task.text(target);
     match task.detached {
         true => {
-            let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_SYMLINKS;
+            let flags =
+                MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_SYMLINKS;
             move_mount(borrow(source), c"", CWD, target, flags)?;
         }
         false => bind(source, target)?,
@@ -75,7 +83,9 @@ fn bind(source: RawFd, target: &CStr) -> Result<(), Errno> {
             break;
         }
     }
-    let digits = digits.get(digits.len().saturating_sub(length)..).unwrap_or_default();
+    let digits = digits
+        .get(digits.len().saturating_sub(length)..)
+        .unwrap_or_default();
     for (place, &byte) in name.iter_mut().zip(prefix.iter().chain(digits)) {
         *place = byte;
     }
@@ -85,8 +95,18 @@ fn bind(source: RawFd, target: &CStr) -> Result<(), Errno> {
 
 /// mount(2) of a file system without a source; its kind is its name in the list of mounts.
 pub fn mount(kind: &CStr, target: &CStr, flags: u32, options: &CStr) -> Result<(), Errno> {
-    let options = if options.is_empty() { ::core::option::Option::None } else { Some(options) };
-    ::rustix::mount::mount(kind, target, kind, MountFlags::from_bits_retain(flags), options)
+    let options = if options.is_empty() {
+        ::core::option::Option::None
+    } else {
+        Some(options)
+    };
+    ::rustix::mount::mount(
+        kind,
+        target,
+        kind,
+        MountFlags::from_bits_retain(flags),
+        options,
+    )
 }
 
 /// The new root: the mount at `path`. The old one then lies at the same place, beneath.
@@ -111,7 +131,12 @@ pub fn set_read_only(path: &CStr) -> Result<(), Errno> {
 #[inline(never)]
 fn remount_each(path: &CStr) -> Result<(), Errno> {
     remount(path)?;
-    let file = ::rustix::fs::openat(CWD, c"/proc/self/mountinfo", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let file = ::rustix::fs::openat(
+        CWD,
+        c"/proc/self/mountinfo",
+        OFlags::RDONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
     // A line holds one path of at most 4,096 bytes, each up to four long when escaped, twice.
     let mut buffer = [0u8; 40_960];
     let mut filled = 0usize;
@@ -151,7 +176,10 @@ fn remount_line(line: &[u8], path: &CStr) -> Result<(), Errno> {
     let mut point = [0u8; 4097];
     let length = unescape(field, &mut point);
     let top = path.to_bytes();
-    let below = match point.get(..length).and_then(|point| point.strip_prefix(top)) {
+    let below = match point
+        .get(..length)
+        .and_then(|point| point.strip_prefix(top))
+    {
         Some(rest) => top == b"/" || rest.first() == Some(&b'/'),
         _ => false,
     };
@@ -205,5 +233,9 @@ fn remount(path: &CStr) -> Result<(), Errno> {
             flags |= mount as u32;
         }
     }
-    ::rustix::mount::mount_remount(path, MountFlags::BIND | MountFlags::from_bits_retain(flags), c"")
+    ::rustix::mount::mount_remount(
+        path,
+        MountFlags::BIND | MountFlags::from_bits_retain(flags),
+        c"",
+    )
 }

@@ -65,12 +65,47 @@ impl Record {
         let [s0, s1] = self.step.to_ne_bytes();
         let [v0, v1, v2, v3] = self.value.to_ne_bytes();
         let [n0, n1, n2, n3, n4, n5, n6, n7] = self.nanos.to_ne_bytes();
-        [self.kind as u8, self.process as u8, s0, s1, v0, v1, v2, v3, n0, n1, n2, n3, n4, n5, n6, n7]
+        [
+            self.kind as u8,
+            self.process as u8,
+            s0,
+            s1,
+            v0,
+            v1,
+            v2,
+            v3,
+            n0,
+            n1,
+            n2,
+            n3,
+            n4,
+            n5,
+            n6,
+            n7,
+        ]
     }
 
     /// The message that `bytes` are, or none when they are no message.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let &[kind, process, s0, s1, v0, v1, v2, v3, n0, n1, n2, n3, n4, n5, n6, n7] = bytes else {
+        let &[
+            kind,
+            process,
+            s0,
+            s1,
+            v0,
+            v1,
+            v2,
+            v3,
+            n0,
+            n1,
+            n2,
+            n3,
+            n4,
+            n5,
+            n6,
+            n7,
+        ] = bytes
+        else {
             return None;
         };
         Some(Record {
@@ -107,7 +142,9 @@ pub fn now(wanted: bool) -> u64 {
         return 0;
     }
     let time = ::rustix::time::clock_gettime(::rustix::time::ClockId::Realtime);
-    (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
+    (time.tv_sec as u64)
+        .wrapping_mul(1_000_000_000)
+        .wrapping_add(time.tv_nsec as u64)
 }
 
 /// Where a process is on its way: it carries this as its name (PR_SET_NAME), for ps, and for a launcher that finds it
@@ -134,7 +171,20 @@ impl Place {
         };
         let step = (self.step.min(99)) as u8;
         let [p0, p1, p2, p3, p4, p5, p6, p7] = *PREFIX;
-        Name([p0, p1, p2, p3, p4, p5, p6, p7, letter, b'0' | (step / 10), b'0' | (step % 10), 0])
+        Name([
+            p0,
+            p1,
+            p2,
+            p3,
+            p4,
+            p5,
+            p6,
+            p7,
+            letter,
+            b'0' | (step / 10),
+            b'0' | (step % 10),
+            0,
+        ])
     }
 
     /// The place that a name tells.
@@ -174,10 +224,19 @@ mod tests {
         for kind in 0..=8 {
             for process in 0..=3 {
                 let bytes = [kind, process, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14];
-                ::core::assert_eq!(Record::from_bytes(&bytes).map(Record::to_bytes), Some(bytes));
+                ::core::assert_eq!(
+                    Record::from_bytes(&bytes).map(Record::to_bytes),
+                    Some(bytes)
+                );
             }
         }
-        for bytes in [&[9; 16][..], &[0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[0; 15], &[0; 17], &[]] {
+        for bytes in [
+            &[9; 16][..],
+            &[0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[0; 15],
+            &[0; 17],
+            &[],
+        ] {
             ::core::assert_eq!(Record::from_bytes(bytes), ::core::option::Option::None);
         }
     }
@@ -187,11 +246,28 @@ mod tests {
         for process in [Process::Setup, Process::Init, Process::Command] {
             for step in [0, 7, 42, 99] {
                 let place = Place { process, step };
-                ::core::assert_eq!(Place::from_name(place.name().as_c_str().to_bytes()), Some(place));
+                ::core::assert_eq!(
+                    Place::from_name(place.name().as_c_str().to_bytes()),
+                    Some(place)
+                );
             }
         }
-        ::core::assert_eq!(Place { process: Process::Setup, step: 1_000 }.name().as_c_str(), c"rootlet s99");
-        for name in [&b"rootlet"[..], b"rootlet x01", b"rootlet s1", b"sh", b"rootlet s0x"] {
+        ::core::assert_eq!(
+            Place {
+                process: Process::Setup,
+                step: 1_000
+            }
+            .name()
+            .as_c_str(),
+            c"rootlet s99"
+        );
+        for name in [
+            &b"rootlet"[..],
+            b"rootlet x01",
+            b"rootlet s1",
+            b"sh",
+            b"rootlet s0x",
+        ] {
             ::core::assert_eq!(Place::from_name(name), ::core::option::Option::None);
         }
     }

@@ -34,13 +34,26 @@ pub fn open_terminal(task: &mut Task<'_>) -> Result<(), Errno> {
 }
 
 fn send_terminal(task: &Task<'_>, outer: &OwnedFd) -> Result<(), Errno> {
-    let record = Record { kind: Kind::Terminal, process: Process::Setup, step: 0, value: 0, nanos: 0 }.to_bytes();
+    let record = Record {
+        kind: Kind::Terminal,
+        process: Process::Setup,
+        step: 0,
+        value: 0,
+        nanos: 0,
+    }
+    .to_bytes();
     let mut space = [MaybeUninit::uninit(); ::rustix::cmsg_space!(ScmRights(1))];
     let mut message = SendAncillaryBuffer::new(&mut space);
     let descriptors = [outer.as_fd()];
     message.push(SendAncillaryMessage::ScmRights(&descriptors));
     let records = borrow(task.slot(Slot::RECORDS));
-    ::rustix::net::sendmsg(records, &[IoSlice::new(&record)], &mut message, SendFlags::NOSIGNAL).map(drop)
+    ::rustix::net::sendmsg(
+        records,
+        &[IoSlice::new(&record)],
+        &mut message,
+        SendFlags::NOSIGNAL,
+    )
+    .map(drop)
 }
 
 /// Waits until the launcher has gone, and puts the caller's terminal back if it is still as the launcher left it: in

@@ -16,11 +16,20 @@ pub fn walk(task: &mut Task<'_>, process: Process, list: &[Entry]) {
     for (number, entry) in list.iter().enumerate() {
         // init has a name of its own, which it keeps.
         if process != Process::Init {
-            let _ = ::rustix::thread::set_name(Place { process, step: number }.name().as_c_str());
+            let _ = ::rustix::thread::set_name(
+                Place {
+                    process,
+                    step: number,
+                }
+                .name()
+                .as_c_str(),
+            );
         }
         match perform(task, entry.step) {
             // `Ready` is a report itself.
-            Ok(()) if task.trace && entry.step != Step::Ready => task.report(Kind::Done, process, number, 0),
+            Ok(()) if task.trace && entry.step != Step::Ready => {
+                task.report(Kind::Done, process, number, 0)
+            }
             Ok(()) => {}
             Err(errno) => step_down(task, process, number, entry, errno),
         }
@@ -42,21 +51,44 @@ fn step_down(task: &mut Task<'_>, process: Process, number: usize, entry: &Entry
 fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
     match step {
         Step::Tie => tie(task),
-        Step::Untie => ::rustix::process::set_parent_process_death_signal(::core::option::Option::None),
+        Step::Untie => {
+            ::rustix::process::set_parent_process_death_signal(::core::option::Option::None)
+        }
         Step::TieToInit => tie_to_init(task),
         Step::CloseOthers => files::close_others(task.keep),
-        Step::SetSignal { signal, ignore } => {
-            sys::set_signal_disposition(signal, if ignore { ::libc::SIG_IGN } else { ::libc::SIG_DFL })
-        }
+        Step::SetSignal { signal, ignore } => sys::set_signal_disposition(
+            signal,
+            if ignore {
+                ::libc::SIG_IGN
+            } else {
+                ::libc::SIG_DFL
+            },
+        ),
         Step::AwaitIdMaps => await_id_maps(task),
-        Step::BecomeIds { uid, gid, drop_groups } => become_ids(uid, gid, drop_groups),
+        Step::BecomeIds {
+            uid,
+            gid,
+            drop_groups,
+        } => become_ids(uid, gid, drop_groups),
         Step::RaiseOpenFiles => {
             let limit = ::rustix::process::getrlimit(Resource::Nofile);
-            ::rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
+            ::rustix::process::setrlimit(
+                Resource::Nofile,
+                Rlimit {
+                    current: limit.maximum,
+                    maximum: limit.maximum,
+                },
+            )
         }
         Step::RestoreOpenFiles { soft } => {
             let limit = ::rustix::process::getrlimit(Resource::Nofile);
-            ::rustix::process::setrlimit(Resource::Nofile, Rlimit { current: Some(soft), maximum: limit.maximum })
+            ::rustix::process::setrlimit(
+                Resource::Nofile,
+                Rlimit {
+                    current: Some(soft),
+                    maximum: limit.maximum,
+                },
+            )
         }
         Step::Unshare { flag } => sys::unshare(flag),
         Step::SetClocks { offsets } => files::set_clocks(task.text(offsets)),
@@ -65,10 +97,20 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
         Step::Attach { slot, target } => mounts::attach(task, slot, target),
         Step::SetReadOnly { path } => mounts::set_read_only(task.text(path)),
         Step::EnterRoot { path } => mounts::enter_root(task.text(path)),
-        Step::DetachOldRoot => ::rustix::mount::unmount(c".", ::rustix::mount::UnmountFlags::DETACH),
-        Step::Mount { kind, target, flags, options } => {
-            mounts::mount(task.text(kind), task.text(target), flags, task.text(options))
+        Step::DetachOldRoot => {
+            ::rustix::mount::unmount(c".", ::rustix::mount::UnmountFlags::DETACH)
         }
+        Step::Mount {
+            kind,
+            target,
+            flags,
+            options,
+        } => mounts::mount(
+            task.text(kind),
+            task.text(target),
+            flags,
+            task.text(options),
+        ),
         Step::KeepProc => Ok(()),
         Step::MakeDirectory { path } => files::make_directory(task.text(path)),
         Step::MakeFile { path } => files::make_file(task.text(path)),
@@ -87,7 +129,10 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
         Step::HideInit => ::rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable),
         Step::Subreaper => init::become_subreaper(task),
         Step::SpawnCommand => init::spawn_command(task),
-        Step::Supervise { shared_group, sweep } => init::supervise(task, shared_group, sweep),
+        Step::Supervise {
+            shared_group,
+            sweep,
+        } => init::supervise(task, shared_group, sweep),
         Step::NoNewPrivileges => ::rustix::thread::set_no_new_privs(true),
         Step::PassFd { fd } => sys::keep_across_exec(fd),
         Step::RestoreSignalMask => {
@@ -104,8 +149,17 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
 
 fn tie(task: &Task<'_>) -> Result<(), Errno> {
     ::rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    let mut life = [PollFd::from_borrowed_fd(borrow(task.slot(Slot::LIFE)), PollFlags::empty())];
-    poll(&mut life, Some(&::rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 }))?;
+    let mut life = [PollFd::from_borrowed_fd(
+        borrow(task.slot(Slot::LIFE)),
+        PollFlags::empty(),
+    )];
+    poll(
+        &mut life,
+        Some(&::rustix::time::Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        }),
+    )?;
     match life {
         [life] if life.revents().contains(PollFlags::HUP) => sys::exit(FAILED),
         _ => Ok(()),
@@ -133,7 +187,10 @@ fn await_id_maps(task: &Task<'_>) -> Result<(), Errno> {
 }
 
 fn become_ids(uid: u32, gid: u32, drop_groups: bool) -> Result<(), Errno> {
-    let (uid, gid) = (::rustix::fs::Uid::from_raw(uid), ::rustix::fs::Gid::from_raw(gid));
+    let (uid, gid) = (
+        ::rustix::fs::Uid::from_raw(uid),
+        ::rustix::fs::Gid::from_raw(gid),
+    );
     ::rustix::thread::set_keep_capabilities(true)?;
     if drop_groups {
         ::rustix::thread::set_thread_groups(&[])?;
@@ -151,7 +208,10 @@ fn lead_group(task: &Task<'_>, foreground: bool) -> Result<(), Errno> {
     ::rustix::process::setpgid(::core::option::Option::None, ::core::option::Option::None)?;
     match foreground {
         // SIGTTOU, which a background group gets for this, is blocked until the mask is restored.
-        true => ::rustix::termios::tcsetpgrp(borrow(task.slot(Slot::TERMINAL)), ::rustix::process::getpid()),
+        true => ::rustix::termios::tcsetpgrp(
+            borrow(task.slot(Slot::TERMINAL)),
+            ::rustix::process::getpid(),
+        ),
         false => Ok(()),
     }
 }

@@ -53,15 +53,23 @@ fn misread(error: &clap::Error) -> anyhow::Result<u8> {
         return Ok(0);
     }
     // A value that was refused has said itself what is wrong with it.
-    if let Some(refusal) = error.source().and_then(|source| source.downcast_ref::<rootlet::Error>()) {
+    if let Some(refusal) = error
+        .source()
+        .and_then(|source| source.downcast_ref::<rootlet::Error>())
+    {
         return Err(refusal.clone().into());
     }
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     // That an option might be meant as a word of the command is no help here, and the usage has told of --help.
-    let said = text.lines().filter(|line| !line.contains("tip: to pass '") && !line.starts_with("For more"));
+    let said = text
+        .lines()
+        .filter(|line| !line.contains("tip: to pass '") && !line.starts_with("For more"));
     let said: Vec<&str> = said.collect();
-    eprintln!("rootlet: {}", said.join("\n").trim_end().replace("\n\n\n", "\n\n"));
+    eprintln!(
+        "rootlet: {}",
+        said.join("\n").trim_end().replace("\n\n\n", "\n\n")
+    );
     if let Some(hint) = hint(error) {
         eprintln!("hint: {hint}");
     }

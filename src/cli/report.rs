@@ -22,32 +22,61 @@ pub struct Report {
 
 impl Report {
     pub fn new(trace: bool, status: Option<StatusFile>) -> Self {
-        Report { traced_since: trace.then(now), status, pid: None, stepped_down: Vec::new() }
+        Report {
+            traced_since: trace.then(now),
+            status,
+            pid: None,
+            stepped_down: Vec::new(),
+        }
     }
 
     /// Tells how it ended.
     pub fn end(&mut self, outcome: &Result<Outcome, Error>) -> Result<(), Error> {
         let line = match outcome {
-            Ok(Outcome::Exited(code)) => StatusLine::Exited { code: Some(*code), signal: None, timed_out: false },
-            Ok(Outcome::Killed(signal)) => StatusLine::Exited { code: None, signal: Some(*signal), timed_out: false },
-            Ok(Outcome::TimedOut) => StatusLine::Exited { code: None, signal: None, timed_out: true },
-            Err(error) => {
-                StatusLine::Failed { error: error.to_string(), errno: error.errno, hint: error.hint.as_deref() }
-            }
+            Ok(Outcome::Exited(code)) => StatusLine::Exited {
+                code: Some(*code),
+                signal: None,
+                timed_out: false,
+            },
+            Ok(Outcome::Killed(signal)) => StatusLine::Exited {
+                code: None,
+                signal: Some(*signal),
+                timed_out: false,
+            },
+            Ok(Outcome::TimedOut) => StatusLine::Exited {
+                code: None,
+                signal: None,
+                timed_out: true,
+            },
+            Err(error) => StatusLine::Failed {
+                error: error.to_string(),
+                errno: error.errno,
+                hint: error.hint.as_deref(),
+            },
         };
-        self.status.as_mut().map_or(Ok(()), |status| status.write(&line))
+        self.status
+            .as_mut()
+            .map_or(Ok(()), |status| status.write(&line))
     }
 
     /// The last steps of the command, which are reports of their own.
     fn trace_command(&self, plan: &Plan, nanos: u64, step: Step) {
-        let number = plan.command.iter().position(|entry| entry.step == step).unwrap_or_default();
+        let number = plan
+            .command
+            .iter()
+            .position(|entry| entry.step == step)
+            .unwrap_or_default();
         self.trace(nanos, Process::Command, number, &plan.describe(step).call);
     }
 
     fn trace(&self, nanos: u64, process: Process, number: usize, call: &str) {
         if let Some(since) = self.traced_since {
             let milliseconds = nanos.saturating_sub(since) as f64 / 1e6;
-            eprintln!("{milliseconds:9.3} ms  {:<8} {:>2}  {call}", process_name(process), number + 1);
+            eprintln!(
+                "{milliseconds:9.3} ms  {:<8} {:>2}  {call}",
+                process_name(process),
+                number + 1
+            );
         }
     }
 }
@@ -55,19 +84,34 @@ impl Report {
 impl Observer for Report {
     fn event(&mut self, plan: &Plan, event: &Event) {
         match *event {
-            Event::Done { process, step, nanos } => {
+            Event::Done {
+                process,
+                step,
+                nanos,
+            } => {
                 if let Some(entry) = plan.list(process).get(step) {
                     self.trace(nanos, process, step, &plan.describe(entry.step).call);
                 }
             }
-            Event::SteppedDown { process, step, errno } => {
+            Event::SteppedDown {
+                process,
+                step,
+                errno,
+            } => {
                 let Some(entry) = plan.list(process).get(step) else {
                     return;
                 };
                 let refused = plan.describe(entry.step).attempt;
-                let instead =
-                    entry.instead.map(|step| plan.describe(step)).unwrap_or_else(|| plan.describe(entry.step));
-                let note = format!("{refused}: {}; instead: {}: {}", Errno(errno), instead.attempt, instead.words);
+                let instead = entry
+                    .instead
+                    .map(|step| plan.describe(step))
+                    .unwrap_or_else(|| plan.describe(entry.step));
+                let note = format!(
+                    "{refused}: {}; instead: {}: {}",
+                    Errno(errno),
+                    instead.attempt,
+                    instead.words
+                );
                 eprintln!("rootlet: note: {note} (--strict refuses this)");
                 self.stepped_down.push(note);
             }
@@ -77,8 +121,11 @@ impl Observer for Report {
             }
             Event::Started { nanos } => {
                 self.trace_command(plan, nanos, Step::Exec);
-                let line =
-                    StatusLine::Started { pid: self.pid, enforced: &plan.enforced, stepped_down: &self.stepped_down };
+                let line = StatusLine::Started {
+                    pid: self.pid,
+                    enforced: &plan.enforced,
+                    stepped_down: &self.stepped_down,
+                };
                 if let Some(Err(error)) = self.status.as_mut().map(|status| status.write(&line)) {
                     eprintln!("rootlet: {error}");
                 }
@@ -89,15 +136,26 @@ impl Observer for Report {
 
     fn parent_step(&mut self, plan: &Plan, step: ParentStep) {
         if self.traced_since.is_some() {
-            let number = plan.parent.iter().position(|&known| known == step).unwrap_or_default();
-            self.trace(now(), Process::Launcher, number, &plan.describe_parent(step).call);
+            let number = plan
+                .parent
+                .iter()
+                .position(|&known| known == step)
+                .unwrap_or_default();
+            self.trace(
+                now(),
+                Process::Launcher,
+                number,
+                &plan.describe_parent(step).call,
+            );
         }
     }
 }
 
 /// Nanoseconds of the real-time clock.
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_nanos() as u64)
 }
 
 /// A line of `--status-fd`.
@@ -112,9 +170,17 @@ enum StatusLine<'a> {
         stepped_down: &'a [String],
     },
     /// The command has ended.
-    Exited { code: Option<i32>, signal: Option<i32>, timed_out: bool },
+    Exited {
+        code: Option<i32>,
+        signal: Option<i32>,
+        timed_out: bool,
+    },
     /// There was no command to end.
-    Failed { error: String, errno: Option<i32>, hint: Option<&'a str> },
+    Failed {
+        error: String,
+        errno: Option<i32>,
+        hint: Option<&'a str>,
+    },
 }
 
 /// The descriptor of `--status-fd`.
@@ -133,8 +199,11 @@ impl StatusFile {
     }
 
     fn write(&mut self, line: &StatusLine<'_>) -> Result<(), Error> {
-        let mut text = serde_json::to_string(line).map_err(|error| Error::broken(error.to_string()))?;
+        let mut text =
+            serde_json::to_string(line).map_err(|error| Error::broken(error.to_string()))?;
         text.push('\n');
-        self.0.write_all(text.as_bytes()).map_err(|error| Error::setup("write to the status descriptor", error))
+        self.0
+            .write_all(text.as_bytes())
+            .map_err(|error| Error::setup("write to the status descriptor", error))
     }
 }

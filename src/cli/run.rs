@@ -48,7 +48,10 @@ pub fn run(flags: RunFlags, matches: &ArgMatches) -> anyhow::Result<u8> {
         return print(&spec_file::print(&spec)?);
     }
     let plan = Plan::new(&spec, &Facts::gather(&spec)?)?;
-    log::info!("{} steps planned", plan.setup.len() + plan.init.len() + plan.command.len());
+    log::info!(
+        "{} steps planned",
+        plan.setup.len() + plan.init.len() + plan.command.len()
+    );
     if let Some(format) = flags.explain {
         return print(&explained(&plan.explain(), format)?);
     }
@@ -59,7 +62,11 @@ pub fn run(flags: RunFlags, matches: &ArgMatches) -> anyhow::Result<u8> {
 /// Runs the default command with every default.
 pub fn run_default() -> anyhow::Result<u8> {
     let spec = Spec::default();
-    launch(&Plan::new(&spec, &Facts::gather(&spec)?)?, false, Report::new(false, None))
+    launch(
+        &Plan::new(&spec, &Facts::gather(&spec)?)?,
+        false,
+        Report::new(false, None),
+    )
 }
 
 fn launch(plan: &Plan, trace: bool, mut report: Report) -> anyhow::Result<u8> {

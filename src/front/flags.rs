@@ -13,7 +13,13 @@ use std::time::Duration;
 #[derive(Args, Debug)]
 pub struct SpecFlags {
     /// Who you are inside: root, keep (your own ids), or UID[:GID]; the GID is the UID's number when not given
-    #[arg(short, long, allow_hyphen_values = true, value_name = "USER", help_heading = "Identity")]
+    #[arg(
+        short,
+        long,
+        allow_hyphen_values = true,
+        value_name = "USER",
+        help_heading = "Identity"
+    )]
     user: Option<User>,
     /// Map COUNT user ids from OUT outside to IN inside (repeatable; more than your own id needs privileges)
     #[arg(long, value_name = "IN:OUT:COUNT", help_heading = "Identity")]
@@ -26,16 +32,38 @@ pub struct SpecFlags {
     allow_new_privs: bool,
 
     /// The network: the host's, or none but a loopback device of its own
-    #[arg(long, value_enum, alias = "network", value_name = "NET", help_heading = "Namespaces")]
+    #[arg(
+        long,
+        value_enum,
+        alias = "network",
+        value_name = "NET",
+        help_heading = "Namespaces"
+    )]
     net: Option<NetWord>,
     /// Keep the host's namespaces of these kinds
-    #[arg(long, value_enum, value_name = "LIST", value_delimiter = ',', help_heading = "Namespaces")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "LIST",
+        value_delimiter = ',',
+        help_heading = "Namespaces"
+    )]
     share: Vec<ShareWord>,
     /// Add SECS to the boot-time clock (uptime) inside, in a time namespace
-    #[arg(long, value_name = "SECS", allow_negative_numbers = true, help_heading = "Namespaces")]
+    #[arg(
+        long,
+        value_name = "SECS",
+        allow_negative_numbers = true,
+        help_heading = "Namespaces"
+    )]
     boottime: Option<i64>,
     /// Add SECS to the monotonic clock inside, in a time namespace
-    #[arg(long, value_name = "SECS", allow_negative_numbers = true, help_heading = "Namespaces")]
+    #[arg(
+        long,
+        value_name = "SECS",
+        allow_negative_numbers = true,
+        help_heading = "Namespaces"
+    )]
     monotonic: Option<i64>,
     /// The host name inside
     #[arg(long, value_name = "NAME", help_heading = "Namespaces")]
@@ -123,10 +151,21 @@ impl SpecFlags {
             Some(path) => spec_file::read(path)?,
             None => Spec::default(),
         };
-        spec.mounts.extend(in_order(matches, [("volume", self.volume), ("tmpfs", self.tmpfs)]));
-        let files = self.env_file.iter().map(|path| spec_file::read_env(path)).collect::<Result<Vec<_>>>()?;
+        spec.mounts.extend(in_order(
+            matches,
+            [("volume", self.volume), ("tmpfs", self.tmpfs)],
+        ));
+        let files = self
+            .env_file
+            .iter()
+            .map(|path| spec_file::read_env(path))
+            .collect::<Result<Vec<_>>>()?;
         let single = self.env.into_iter().map(|change| vec![change]).collect();
-        spec.env.extend(in_order(matches, [("env", single), ("env_file", files)]).into_iter().flatten());
+        spec.env.extend(
+            in_order(matches, [("env", single), ("env_file", files)])
+                .into_iter()
+                .flatten(),
+        );
 
         replace(&mut spec.user, self.user);
         replace_list(&mut spec.uid_map, self.uidmap);

@@ -14,12 +14,12 @@ pub fn read(path: &Path) -> Result<Spec> {
         false => std::fs::read_to_string(path),
     };
     let text = text.map_err(|error| match error.raw_os_error() {
-        Some(_) => {
-            Error::setup(format!("read the spec file {}", path.display()), error).of_kind(crate::error::Kind::Usage)
-        }
+        Some(_) => Error::setup(format!("read the spec file {}", path.display()), error)
+            .of_kind(crate::error::Kind::Usage),
         None => Error::usage(format!("read the spec file {}: {error}", path.display())),
     })?;
-    parse(&text).map_err(|error| Error::usage(format!("spec file {}, {}", path.display(), error.step)))
+    parse(&text)
+        .map_err(|error| Error::usage(format!("spec file {}, {}", path.display(), error.step)))
 }
 
 /// Reads a spec from text.
@@ -28,9 +28,14 @@ pub fn read(path: &Path) -> Result<Spec> {
 /// When the text is not TOML, or holds an unknown key or a wrong value: `line 3: unknown field …`.
 pub fn parse(text: &str) -> Result<Spec> {
     toml::from_str(text).map_err(|error| {
-        let before = error.span().map_or("", |span| text.get(..span.start).unwrap_or_default());
+        let before = error
+            .span()
+            .map_or("", |span| text.get(..span.start).unwrap_or_default());
         let line = before.matches('\n').count() + 1;
-        Error::usage(format!("line {line}: {}", error.message().trim_end().replace('\n', ", ")))
+        Error::usage(format!(
+            "line {line}: {}",
+            error.message().trim_end().replace('\n', ", ")
+        ))
     })
 }
 
@@ -49,12 +54,19 @@ pub fn print(spec: &Spec) -> Result<String> {
 pub fn read_env(path: &Path) -> Result<Vec<std::ffi::OsString>> {
     use std::os::unix::ffi::OsStringExt;
     let text = std::fs::read(path).map_err(|error| {
-        Error::setup(format!("read the env file {}", path.display()), Errno::from(error))
-            .of_kind(crate::error::Kind::Usage)
+        Error::setup(
+            format!("read the env file {}", path.display()),
+            Errno::from(error),
+        )
+        .of_kind(crate::error::Kind::Usage)
     })?;
-    let lines = text.split(|&byte| byte == b'\n').map(|line| line.trim_ascii_start());
+    let lines = text
+        .split(|&byte| byte == b'\n')
+        .map(|line| line.trim_ascii_start());
     let kept = lines.filter(|line| !line.is_empty() && !line.starts_with(b"#"));
-    Ok(kept.map(|line| std::ffi::OsString::from_vec(line.strip_suffix(b"\r").unwrap_or(line).to_vec())).collect())
+    Ok(kept
+        .map(|line| std::ffi::OsString::from_vec(line.strip_suffix(b"\r").unwrap_or(line).to_vec()))
+        .collect())
 }
 
 #[cfg(test)]
@@ -68,7 +80,10 @@ mod tests {
         let spec = Spec {
             command: vec!["sh".into(), "-c".into(), "echo \"$1\"\n".into()],
             user: User::Ids { uid: 5, gid: 6 },
-            uid_map: vec!["0:1000:1".parse().unwrap(), "1:100000:65536".parse().unwrap()],
+            uid_map: vec![
+                "0:1000:1".parse().unwrap(),
+                "1:100000:65536".parse().unwrap(),
+            ],
             gid_map: vec!["0:1000:1".parse().unwrap()],
             net: Net::None,
             share: vec![Share::Ipc, Share::Uts],
@@ -87,37 +102,66 @@ mod tests {
             allow_new_privs: true,
             strict: true,
             mounts: vec![
-                Mount::Bind { source: "a".into(), target: Some("/b".into()), read_only: true },
-                Mount::Tmpfs { target: "/t".into(), size: Some("1m".into()), mode: Some("0700".into()) },
-                Mount::Bind { source: "/c".into(), target: None, read_only: false },
+                Mount::Bind {
+                    source: "a".into(),
+                    target: Some("/b".into()),
+                    read_only: true,
+                },
+                Mount::Tmpfs {
+                    target: "/t".into(),
+                    size: Some("1m".into()),
+                    mode: Some("0700".into()),
+                },
+                Mount::Bind {
+                    source: "/c".into(),
+                    target: None,
+                    read_only: false,
+                },
             ],
         };
         assert_eq!(parse(&print(&spec).unwrap()).unwrap(), spec);
-        assert_eq!(parse(&print(&Spec::default()).unwrap()).unwrap(), Spec::default());
+        assert_eq!(
+            parse(&print(&Spec::default()).unwrap()).unwrap(),
+            Spec::default()
+        );
         assert_eq!(parse("").unwrap(), Spec::default());
     }
 
     #[test]
     fn a_wrong_key_or_value_is_named_with_its_line() {
         for (text, line, word) in [
-            ("read-only = true\nreadonly = true\n", "line 2: ", "readonly"),
+            (
+                "read-only = true\nreadonly = true\n",
+                "line 2: ",
+                "readonly",
+            ),
             ("net = \"bridge\"\n", "line 1: ", "bridge"),
             ("\n\nuser = \"nobody\"\n", "line 3: ", "nobody"),
             ("uid-map = [\"0:1\"]\n", "line 1: ", "IN:OUT:COUNT"),
-            ("\n[[mounts]]\ntype = \"bind\"\nsource = \"/a\"\ntraget = \"/b\"\n", "line 5: ", "traget"),
+            (
+                "\n[[mounts]]\ntype = \"bind\"\nsource = \"/a\"\ntraget = \"/b\"\n",
+                "line 5: ",
+                "traget",
+            ),
             ("timeout = \"soon\"\n", "line 1: ", "soon"),
             ("init = 1\n", "line 1: ", "boolean"),
             ("= 1\n", "line 1: ", ""),
         ] {
             let error = parse(text).unwrap_err().to_string();
-            assert!(error.starts_with(line) && error.contains(word), "{text:?}: {error}");
+            assert!(
+                error.starts_with(line) && error.contains(word),
+                "{text:?}: {error}"
+            );
         }
     }
 
     #[test]
     fn a_word_that_is_no_utf8_cannot_be_printed() {
         use std::os::unix::ffi::OsStringExt;
-        let spec = Spec { command: vec![std::ffi::OsString::from_vec(vec![0xff])], ..Spec::default() };
+        let spec = Spec {
+            command: vec![std::ffi::OsString::from_vec(vec![0xff])],
+            ..Spec::default()
+        };
         assert!(print(&spec).unwrap_err().to_string().contains("UTF-8"));
     }
 }

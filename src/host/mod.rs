@@ -49,8 +49,9 @@ impl Facts {
     /// When the kernel does not answer a question that it always answers.
     pub fn gather(spec: &Spec) -> Result<Self> {
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-        let capabilities =
-            rustix::thread::capabilities(None).map(|sets| sets.effective).unwrap_or(CapabilitySet::empty());
+        let capabilities = rustix::thread::capabilities(None)
+            .map(|sets| sets.effective)
+            .unwrap_or(CapabilitySet::empty());
         Ok(Facts {
             uid: rustix::process::geteuid().as_raw(),
             gid: rustix::process::getegid().as_raw(),
@@ -67,9 +68,15 @@ impl Facts {
             controlling_terminal: has_controlling_terminal(),
             open_files: limit.current.unwrap_or(u64::MAX),
             most_open_files: limit.maximum.unwrap_or(u64::MAX),
-            ignores_sigchld: sys::signal_disposition(libc::SIGCHLD).is_ok_and(|handler| handler == libc::SIG_IGN),
+            ignores_sigchld: sys::signal_disposition(libc::SIGCHLD)
+                .is_ok_and(|handler| handler == libc::SIG_IGN),
             main_thread: rustix::thread::gettid() == rustix::process::getpid(),
-            closed_fds: spec.pass_fds.iter().copied().filter(|&fd| !is_open(fd)).collect(),
+            closed_fds: spec
+                .pass_fds
+                .iter()
+                .copied()
+                .filter(|&fd| !is_open(fd))
+                .collect(),
             file_sources: spec.mounts.iter().map(is_file_source).collect(),
         })
     }
@@ -88,7 +95,9 @@ fn is_open(fd: i32) -> bool {
 
 fn is_file_source(mount: &Mount) -> bool {
     match mount {
-        Mount::Bind { source, .. } => Path::new(source).metadata().is_ok_and(|data| !data.is_dir()),
+        Mount::Bind { source, .. } => Path::new(source)
+            .metadata()
+            .is_ok_and(|data| !data.is_dir()),
         Mount::Tmpfs { .. } => false,
     }
 }

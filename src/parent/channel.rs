@@ -4,7 +4,8 @@ use crate::child::record::{Kind, Process, Record};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, IoSliceMut};
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType, recvmsg, socketpair,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
+    recvmsg, socketpair,
 };
 use std::mem::MaybeUninit;
 
@@ -67,7 +68,12 @@ pub struct Channel(OwnedFd);
 impl Channel {
     /// The launcher's end and the other one.
     pub fn new() -> Result<(Channel, OwnedFd), Errno> {
-        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        let (ours, theirs) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )?;
         rustix::net::sockopt::set_socket_passcred(&ours, true)?;
         Ok((Channel(ours), theirs))
     }
@@ -75,7 +81,8 @@ impl Channel {
     /// Waits for the next event; none when the other end is closed in every process.
     pub fn receive(&self) -> Option<Event> {
         let mut bytes = [0u8; Record::SIZE];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1), ScmRights(1))];
+        let mut space =
+            [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1), ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let length = loop {
             let mut parts = [IoSliceMut::new(&mut bytes)];
@@ -88,7 +95,9 @@ impl Channel {
         let (mut sender, mut terminal) = (0, None);
         for message in control.drain() {
             match message {
-                RecvAncillaryMessage::ScmCredentials(credentials) => sender = credentials.pid.as_raw_nonzero().get(),
+                RecvAncillaryMessage::ScmCredentials(credentials) => {
+                    sender = credentials.pid.as_raw_nonzero().get()
+                }
                 RecvAncillaryMessage::ScmRights(descriptors) => terminal = descriptors.last(),
                 _ => {}
             }
@@ -96,11 +105,28 @@ impl Channel {
         let record = Record::from_bytes(&bytes[..length])?;
         let (process, step) = (record.process, usize::from(record.step));
         Some(match record.kind {
-            Kind::Done => Event::Done { process, step, nanos: record.nanos },
-            Kind::SteppedDown => Event::SteppedDown { process, step, errno: record.value },
-            Kind::Failed => Event::Failed { process, step, errno: record.value },
-            Kind::Ready => Event::Ready { pid: sender, nanos: record.nanos },
-            Kind::Started => Event::Started { nanos: record.nanos },
+            Kind::Done => Event::Done {
+                process,
+                step,
+                nanos: record.nanos,
+            },
+            Kind::SteppedDown => Event::SteppedDown {
+                process,
+                step,
+                errno: record.value,
+            },
+            Kind::Failed => Event::Failed {
+                process,
+                step,
+                errno: record.value,
+            },
+            Kind::Ready => Event::Ready {
+                pid: sender,
+                nanos: record.nanos,
+            },
+            Kind::Started => Event::Started {
+                nanos: record.nanos,
+            },
             Kind::Terminal => Event::Terminal(terminal?),
             Kind::Stopped => Event::Stopped(record.value),
             Kind::Exited => Event::Exited(record.value),

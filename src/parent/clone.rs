@@ -21,7 +21,12 @@ pub fn container(flags: u64, task: &mut Task<'_>) -> Result<RawPid, Errno> {
 }
 
 /// Makes the process that keeps the caller's terminal: see [`child::keep_terminal`].
-pub fn terminal_keeper(terminal: RawFd, life: RawFd, raw: &Termios, saved: &Termios) -> Result<RawPid, Errno> {
+pub fn terminal_keeper(
+    terminal: RawFd,
+    life: RawFd,
+    raw: &Termios,
+    saved: &Termios,
+) -> Result<RawPid, Errno> {
     let mask = sys::set_signal_mask(sys::SignalSet::ALL);
     // SAFETY: the child goes to `child::keep_terminal`, which makes system calls only and does not return.
     let cloned = unsafe { sys::clone(0) };

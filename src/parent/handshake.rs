@@ -8,13 +8,24 @@ use rustix::fd::OwnedFd;
 use std::io;
 
 /// Writes what the plan says to /proc/PID and then one byte to the life pipe, for which the child waits.
-pub fn write_maps(plan: &Plan, pid: RawPid, life: &OwnedFd, observer: &mut dyn Observer) -> Result<()> {
+pub fn write_maps(
+    plan: &Plan,
+    pid: RawPid,
+    life: &OwnedFd,
+    observer: &mut dyn Observer,
+) -> Result<()> {
     for &step in &plan.parent {
         let written = match step {
             ParentStep::DenySetgroups => write(pid, "setgroups", b"deny"),
-            ParentStep::WriteUidMap { lines } => write(pid, "uid_map", plan.arena.get(lines).to_bytes()),
-            ParentStep::WriteGidMap { lines } => write(pid, "gid_map", plan.arena.get(lines).to_bytes()),
-            ParentStep::Release => rustix::io::write(life, &[0]).map(drop).map_err(io::Error::from),
+            ParentStep::WriteUidMap { lines } => {
+                write(pid, "uid_map", plan.arena.get(lines).to_bytes())
+            }
+            ParentStep::WriteGidMap { lines } => {
+                write(pid, "gid_map", plan.arena.get(lines).to_bytes())
+            }
+            ParentStep::Release => rustix::io::write(life, &[0])
+                .map(drop)
+                .map_err(io::Error::from),
             _ => continue,
         };
         written.map_err(|error| refused(plan, step, error))?;
@@ -26,7 +37,9 @@ pub fn write_maps(plan: &Plan, pid: RawPid, life: &OwnedFd, observer: &mut dyn O
 /// Each file takes one write, the first, whole (user_namespaces(7)).
 fn write(pid: RawPid, file: &str, text: &[u8]) -> io::Result<()> {
     use io::Write;
-    let mut file = std::fs::File::options().write(true).open(format!("/proc/{pid}/{file}"))?;
+    let mut file = std::fs::File::options()
+        .write(true)
+        .open(format!("/proc/{pid}/{file}"))?;
     match file.write(text)? {
         written if written == text.len() => Ok(()),
         _ => Err(io::ErrorKind::WriteZero.into()),

@@ -18,23 +18,30 @@ pub fn add_parent(error: Error, step: ParentStep) -> Error {
         (ParentStep::Clone { .. }, Some(libc::EACCES)) => {
             "a security module (SELinux, AppArmor) refuses user namespaces"
         }
-        (ParentStep::Clone { .. }, Some(libc::EAGAIN)) => "the limit of processes is reached: see `ulimit -u`",
-        (ParentStep::Clone { .. }, Some(libc::EINVAL)) => "this kernel has no user namespaces (CONFIG_USER_NS)",
+        (ParentStep::Clone { .. }, Some(libc::EAGAIN)) => {
+            "the limit of processes is reached: see `ulimit -u`"
+        }
+        (ParentStep::Clone { .. }, Some(libc::EINVAL)) => {
+            "this kernel has no user namespaces (CONFIG_USER_NS)"
+        }
         (ParentStep::OpenChannels, Some(libc::EMFILE)) => {
             "rootlet needs some 10 open files: raise the limit with `ulimit -n`"
         }
-        (ParentStep::DenySetgroups | ParentStep::WriteUidMap { .. } | ParentStep::WriteGidMap { .. }, Some(errno)) => {
-            match errno {
-                libc::EPERM | libc::EACCES => {
-                    "where kernel.apparmor_restrict_unprivileged_userns=1 (Ubuntu 24.04), a user namespace can be made but not \
+        (
+            ParentStep::DenySetgroups
+            | ParentStep::WriteUidMap { .. }
+            | ParentStep::WriteGidMap { .. },
+            Some(errno),
+        ) => match errno {
+            libc::EPERM | libc::EACCES => {
+                "where kernel.apparmor_restrict_unprivileged_userns=1 (Ubuntu 24.04), a user namespace can be made but not \
                  used: `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`; otherwise an id that is mapped \
                  here does not exist in this user namespace"
-                }
-                libc::EROFS => "/proc is read-only here",
-                libc::ENOENT => "there is no /proc here",
-                _ => return error,
             }
-        }
+            libc::EROFS => "/proc is read-only here",
+            libc::ENOENT => "there is no /proc here",
+            _ => return error,
+        },
         _ => return error,
     };
     error.with_hint(hint)
@@ -104,5 +111,7 @@ pub fn add(error: Error, plan: &Plan, step: Step) -> Error {
 
 /// Whether the command's name looks like a whole command line.
 fn has_blank(plan: &Plan) -> bool {
-    plan.argv.first().is_some_and(|&name| plan.arena.get(name).to_bytes().contains(&b' '))
+    plan.argv
+        .first()
+        .is_some_and(|&name| plan.arena.get(name).to_bytes().contains(&b' '))
 }

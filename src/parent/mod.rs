@@ -89,10 +89,17 @@ pub fn launch<'a>(plan: &'a Plan, trace: bool, observer: &mut dyn Observer) -> R
 }
 
 /// [`launch`], with every signal blocked; `mask` is the one that the command is to have.
-fn start<'a>(plan: &'a Plan, trace: bool, mask: SignalSet, observer: &mut dyn Observer) -> Result<Running<'a>> {
+fn start<'a>(
+    plan: &'a Plan,
+    trace: bool,
+    mask: SignalSet,
+    observer: &mut dyn Observer,
+) -> Result<Running<'a>> {
     let refused = |step, errno| refused(plan, step, Errno::from(errno));
-    let (life_read, life) = life_pipe().map_err(|errno| refused(ParentStep::OpenChannels, errno))?;
-    let (channel, records) = Channel::new().map_err(|errno| refused(ParentStep::OpenChannels, errno))?;
+    let (life_read, life) =
+        life_pipe().map_err(|errno| refused(ParentStep::OpenChannels, errno))?;
+    let (channel, records) =
+        Channel::new().map_err(|errno| refused(ParentStep::OpenChannels, errno))?;
     observer.parent_step(plan, ParentStep::OpenChannels);
 
     let mut slots = vec![-1; usize::from(plan.slots)];
@@ -121,13 +128,23 @@ fn start<'a>(plan: &'a Plan, trace: bool, mask: SignalSet, observer: &mut dyn Ob
         init_pid: 0,
         command_pid: 0,
     };
-    let step = ParentStep::Clone { flags: plan.clone_flags };
-    let pid = clone::container(plan.clone_flags, &mut task).map_err(|errno| refused(step, errno))?;
+    let step = ParentStep::Clone {
+        flags: plan.clone_flags,
+    };
+    let pid =
+        clone::container(plan.clone_flags, &mut task).map_err(|errno| refused(step, errno))?;
     drop((life_read, records));
     observer.parent_step(plan, step);
 
     let written = handshake::write_maps(plan, pid, &life, observer);
-    let mut running = Running { plan, pid, life: Some(life), channel, reaped: None, ready: false };
+    let mut running = Running {
+        plan,
+        pid,
+        life: Some(life),
+        channel,
+        reaped: None,
+        ready: false,
+    };
     match written {
         Ok(()) => Ok(running),
         Err(error) => Err(running.childs_cause().unwrap_or(error)),
@@ -150,7 +167,10 @@ fn pointers(plan: &Plan, texts: &[Text]) -> Vec<*const std::ffi::c_char> {
 /// The error for a step of the launcher's.
 fn refused(plan: &Plan, step: ParentStep, errno: impl Into<Errno>) -> Error {
     let errno = errno.into();
-    hint::add_parent(Error::setup(plan.describe_parent(step).attempt, errno), step)
+    hint::add_parent(
+        Error::setup(plan.describe_parent(step).attempt, errno),
+        step,
+    )
 }
 
 impl Running<'_> {
@@ -206,7 +226,11 @@ impl Running<'_> {
     /// What `event` means for the whole, if it is the last that matters. The first process has then been waited for.
     fn ending(&mut self, event: &Event) -> Option<Result<Outcome>> {
         match *event {
-            Event::Failed { process, step, errno } => {
+            Event::Failed {
+                process,
+                step,
+                errno,
+            } => {
                 self.kill();
                 self.reap();
                 Some(Err(self.failure(process, step, errno)))
@@ -220,7 +244,11 @@ impl Running<'_> {
     /// init has told how the command ended.
     fn ended(&mut self, outcome: Outcome) -> Result<Outcome> {
         self.reap();
-        if self.ready { Ok(outcome) } else { Err(self.died_in_setup(outcome, None)) }
+        if self.ready {
+            Ok(outcome)
+        } else {
+            Err(self.died_in_setup(outcome, None))
+        }
     }
 
     /// The reports have ended without an end: the command was executed as process 1 and holds no report any more, or
@@ -228,15 +256,23 @@ impl Running<'_> {
     fn silence(&mut self) -> Result<Outcome> {
         let place = self.last_place();
         let outcome = self.reap();
-        if self.ready { Ok(outcome) } else { Err(self.died_in_setup(outcome, place)) }
+        if self.ready {
+            Ok(outcome)
+        } else {
+            Err(self.died_in_setup(outcome, place))
+        }
     }
 
     /// Where the first process is, or was when it died: see [`Place`].
     fn last_place(&self) -> Option<Place> {
         // Death comes before the end of the reports is seen, but for the reading of the name it has to be complete.
-        let options =
-            WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::from_bits_retain(libc::__WALL as u32);
-        let _ = rustix::process::waitid(WaitId::Pid(rustix::process::Pid::from_raw(self.pid)?), options);
+        let options = WaitIdOptions::EXITED
+            | WaitIdOptions::NOWAIT
+            | WaitIdOptions::from_bits_retain(libc::__WALL as u32);
+        let _ = rustix::process::waitid(
+            WaitId::Pid(rustix::process::Pid::from_raw(self.pid)?),
+            options,
+        );
         let name = std::fs::read(format!("/proc/{}/comm", self.pid)).ok()?;
         Place::from_name(name.trim_ascii_end())
     }
@@ -244,18 +280,26 @@ impl Running<'_> {
     /// The error for a process that was killed before it was ready.
     fn died_in_setup(&self, outcome: Outcome, place: Option<Place>) -> Error {
         let how = match outcome {
-            Outcome::Killed(signal) => format!("was killed by {}", crate::plan::describe::signal_name(signal)),
+            Outcome::Killed(signal) => format!(
+                "was killed by {}",
+                crate::plan::describe::signal_name(signal)
+            ),
             _ => "ended".to_string(),
         };
         let Some(Place { process, step }) = place else {
-            return Error::broken(format!("the process that was to become the command {how} before its exec"));
+            return Error::broken(format!(
+                "the process that was to become the command {how} before its exec"
+            ));
         };
         let name = crate::plan::explain::process_name(process);
         let at = match self.plan.list(process).get(step) {
             Some(entry) => format!(": {}", self.plan.describe(entry.step).attempt),
             None => String::new(),
         };
-        Error::broken(format!("the {name} process {how} at its step {}{at}", step + 1))
+        Error::broken(format!(
+            "the {name} process {how} at its step {}{at}",
+            step + 1
+        ))
     }
 
     /// The error for a step that was refused inside.
@@ -277,7 +321,12 @@ impl Running<'_> {
         self.kill();
         self.reap();
         while let Some(event) = self.next_event() {
-            if let Event::Failed { process, step, errno } = event {
+            if let Event::Failed {
+                process,
+                step,
+                errno,
+            } = event
+            {
                 return Some(self.failure(process, step, errno));
             }
         }
@@ -292,11 +341,13 @@ impl Running<'_> {
         let outcome = loop {
             let options = rustix::process::WaitOptions::from_bits_retain(libc::__WALL as u32);
             match rustix::process::waitpid(rustix::process::Pid::from_raw(self.pid), options) {
-                Ok(Some((_, status))) => match (status.exit_status(), status.terminating_signal()) {
-                    (Some(status), _) => break Outcome::Exited(status),
-                    (_, Some(signal)) => break Outcome::Killed(signal),
-                    _ => {}
-                },
+                Ok(Some((_, status))) => {
+                    match (status.exit_status(), status.terminating_signal()) {
+                        (Some(status), _) => break Outcome::Exited(status),
+                        (_, Some(signal)) => break Outcome::Killed(signal),
+                        _ => {}
+                    }
+                }
                 Ok(None) | Err(rustix::io::Errno::INTR) => {}
                 // Somebody else in this program has waited for all children, whatever they are.
                 Err(errno) => {
@@ -326,5 +377,8 @@ impl Drop for Running<'_> {
 
 /// A duration as the kernel takes it.
 fn timespec(duration: Duration) -> rustix::time::Timespec {
-    rustix::time::Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: i64::from(duration.subsec_nanos()) }
+    rustix::time::Timespec {
+        tv_sec: duration.as_secs() as i64,
+        tv_nsec: i64::from(duration.subsec_nanos()),
+    }
 }

@@ -24,14 +24,21 @@ pub fn supervise(plan: &Plan, trace: bool, observer: &mut dyn Observer) -> Resul
     outcome
 }
 
-fn supervise_blocked(plan: &Plan, trace: bool, mask: SignalSet, observer: &mut dyn Observer) -> Result<Outcome> {
+fn supervise_blocked(
+    plan: &Plan,
+    trace: bool,
+    mask: SignalSet,
+    observer: &mut dyn Observer,
+) -> Result<Outcome> {
     let keeper = match plan.parent.contains(&ParentStep::KeepTerminal) {
-        true => Some(Keeper::new().map_err(|errno| refused(plan, ParentStep::KeepTerminal, errno))?),
+        true => {
+            Some(Keeper::new().map_err(|errno| refused(plan, ParentStep::KeepTerminal, errno))?)
+        }
         false => None,
     };
     let running = start(plan, trace, mask, observer)?;
-    let signals =
-        sys::signalfd(SignalSet::ALL).map_err(|errno| Error::setup("open a descriptor for signals", errno))?;
+    let signals = sys::signalfd(SignalSet::ALL)
+        .map_err(|errno| Error::setup("open a descriptor for signals", errno))?;
     let mut supervisor = Supervisor {
         running,
         observer,
@@ -40,7 +47,9 @@ fn supervise_blocked(plan: &Plan, trace: bool, mask: SignalSet, observer: &mut d
         keeper,
         terminal: None,
         command: None,
-        deadline: plan.timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
+        deadline: plan
+            .timeout
+            .and_then(|timeout| Instant::now().checked_add(timeout)),
         timed_out: false,
         asked_to_stop: false,
     };
@@ -80,15 +89,27 @@ impl Supervisor<'_, '_> {
 
     /// Waits for something to happen, and deals with it. Returns the end, if it was that.
     fn turn(&mut self) -> Result<Option<Result<Outcome>>> {
-        let wanted = self.terminal.as_ref().map(Terminal::wanted).unwrap_or_default();
+        let wanted = self
+            .terminal
+            .as_ref()
+            .map(Terminal::wanted)
+            .unwrap_or_default();
         let first = match &self.command {
             Some(command) => rustix::fd::AsFd::as_fd(command),
             None => self.running.channel_fd(),
         };
-        let mut polled: Vec<PollFd<'_>> =
-            vec![PollFd::from_borrowed_fd(first, PollFlags::IN), PollFd::new(&self.signals, PollFlags::IN)];
-        polled.extend(wanted.iter().map(|&(fd, flags)| PollFd::from_borrowed_fd(fd, flags)));
-        let timeout = self.deadline.map(|deadline| timespec(deadline.saturating_duration_since(Instant::now())));
+        let mut polled: Vec<PollFd<'_>> = vec![
+            PollFd::from_borrowed_fd(first, PollFlags::IN),
+            PollFd::new(&self.signals, PollFlags::IN),
+        ];
+        polled.extend(
+            wanted
+                .iter()
+                .map(|&(fd, flags)| PollFd::from_borrowed_fd(fd, flags)),
+        );
+        let timeout = self
+            .deadline
+            .map(|deadline| timespec(deadline.saturating_duration_since(Instant::now())));
         match poll(&mut polled, timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(errno) => return Err(Error::setup("wait for the container", errno)),
@@ -101,7 +122,10 @@ impl Supervisor<'_, '_> {
         if happened[1].contains(PollFlags::IN) {
             self.take_signals();
         }
-        if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+        if self
+            .deadline
+            .is_some_and(|deadline| deadline <= Instant::now())
+        {
             self.time_is_over();
         }
         match happened[0].is_empty() {
@@ -120,7 +144,9 @@ impl Supervisor<'_, '_> {
         self.observer.event(self.plan, &event);
         let end = self.running.ending(&event);
         match event {
-            Event::Terminal(outer) => self.terminal = Some(Terminal::new(outer, self.keeper.take())),
+            Event::Terminal(outer) => {
+                self.terminal = Some(Terminal::new(outer, self.keeper.take()))
+            }
             Event::Stopped(_) => self.command_stopped(),
             _ => {}
         }
@@ -132,11 +158,18 @@ impl Supervisor<'_, '_> {
         if !self.plan.init.is_empty() || !self.running.ready {
             return Ok(Some(self.running.silence()));
         }
-        self.observer.event(self.plan, &Event::Started { nanos: crate::child::record::now(true) });
-        let pid = rustix::process::Pid::from_raw(self.running.pid).ok_or_else(|| Error::broken("no process"))?;
+        self.observer.event(
+            self.plan,
+            &Event::Started {
+                nanos: crate::child::record::now(true),
+            },
+        );
+        let pid = rustix::process::Pid::from_raw(self.running.pid)
+            .ok_or_else(|| Error::broken("no process"))?;
         let command = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty());
         self.command = Some(command.map_err(|errno| {
-            Error::setup("watch the command, pidfd_open", errno).with_hint("--no-init needs Linux 5.3")
+            Error::setup("watch the command, pidfd_open", errno)
+                .with_hint("--no-init needs Linux 5.3")
         })?);
         Ok(None)
     }
@@ -148,7 +181,9 @@ impl Supervisor<'_, '_> {
             return;
         };
         for info in buffer[..length].chunks_exact(128) {
-            let field = |at: usize| i32::from_ne_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]]);
+            let field = |at: usize| {
+                i32::from_ne_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]])
+            };
             self.take_signal(field(0), field(8), field(12));
         }
     }
@@ -192,7 +227,10 @@ impl Supervisor<'_, '_> {
             None => return,
         }
         self.asked_to_stop = false;
-        let _ = sys::kill(rustix::process::getpid().as_raw_nonzero().get(), libc::SIGSTOP);
+        let _ = sys::kill(
+            rustix::process::getpid().as_raw_nonzero().get(),
+            libc::SIGSTOP,
+        );
     }
 
     fn time_is_over(&mut self) {

@@ -4,7 +4,9 @@ use super::clone;
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::termios::{OptionalActions, SpecialCodeIndex, Termios, Winsize, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{
+    OptionalActions, SpecialCodeIndex, Termios, Winsize, tcgetattr, tcgetwinsize, tcsetattr,
+};
 
 /// Bytes that are on their way in one direction at most.
 const RELAYED: usize = 16 * 1024;
@@ -16,7 +18,11 @@ pub fn callers_settings() -> Option<(Termios, Winsize)> {
 }
 
 fn callers_terminal() -> Option<BorrowedFd<'static>> {
-    let standard = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
+    let standard = [
+        rustix::stdio::stdin(),
+        rustix::stdio::stdout(),
+        rustix::stdio::stderr(),
+    ];
     standard.into_iter().find(|fd| rustix::termios::isatty(fd))
 }
 
@@ -39,7 +45,13 @@ impl Keeper {
         raw.make_raw();
         let (watched, life) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         let pid = clone::terminal_keeper(terminal.as_raw_fd(), watched.as_raw_fd(), &raw, &saved)?;
-        Ok(Keeper { saved, raw, pid, life: Some(life), in_raw_mode: false })
+        Ok(Keeper {
+            saved,
+            raw,
+            pid,
+            life: Some(life),
+            in_raw_mode: false,
+        })
     }
 
     /// Every key goes through as it is: only while this process is in the foreground, since the terminal is shared.
@@ -83,8 +95,17 @@ impl Terminal {
     /// Takes over the relay.
     pub fn new(outer: OwnedFd, keeper: Option<Keeper>) -> Terminal {
         // Writing to a terminal whose program does not read must not keep us from everything else.
-        let _ = rustix::fs::fcntl_setfl(&outer, rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NONBLOCK);
-        let mut terminal = Terminal { outer, keeper, input: Vec::new(), input_ended: false, outer_ended: false };
+        let _ = rustix::fs::fcntl_setfl(
+            &outer,
+            rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NONBLOCK,
+        );
+        let mut terminal = Terminal {
+            outer,
+            keeper,
+            input: Vec::new(),
+            input_ended: false,
+            outer_ended: false,
+        };
         terminal.resume();
         terminal
     }
@@ -93,7 +114,11 @@ impl Terminal {
     pub fn wanted(&self) -> Vec<(BorrowedFd<'_>, PollFlags)> {
         let mut wanted = Vec::new();
         if !self.outer_ended {
-            let pending = if self.input.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
+            let pending = if self.input.is_empty() {
+                PollFlags::empty()
+            } else {
+                PollFlags::OUT
+            };
             wanted.push((self.outer.as_fd(), PollFlags::IN | pending));
             if self.reads_input() {
                 wanted.push((rustix::stdio::stdin(), PollFlags::IN));
@@ -110,7 +135,10 @@ impl Terminal {
 
     /// Moves what can be moved; `happened` answers [`Terminal::wanted`].
     pub fn relay(&mut self, happened: &[PollFlags]) {
-        if happened.first().is_some_and(|flags| flags.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR)) {
+        if happened
+            .first()
+            .is_some_and(|flags| flags.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR))
+        {
             self.pass_output();
         }
         if happened.get(1).is_some_and(|flags| !flags.is_empty()) {
@@ -155,7 +183,8 @@ impl Terminal {
     fn end_input(&mut self) {
         self.input_ended = true;
         if let Ok(settings) = tcgetattr(&self.outer) {
-            self.input.push(settings.special_codes[SpecialCodeIndex::VEOF]);
+            self.input
+                .push(settings.special_codes[SpecialCodeIndex::VEOF]);
         }
     }
 
@@ -203,7 +232,10 @@ fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
             Ok(length) => bytes = &bytes[length..],
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => {
-                let mut ready = [rustix::event::PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::OUT)];
+                let mut ready = [rustix::event::PollFd::from_borrowed_fd(
+                    fd.as_fd(),
+                    PollFlags::OUT,
+                )];
                 let _ = rustix::event::poll(&mut ready, None);
             }
             Err(errno) => return Err(errno),

@@ -17,9 +17,13 @@ impl Arena {
     pub fn text(&mut self, text: impl AsRef<OsStr>) -> Result<Text> {
         let bytes = text.as_ref().as_bytes();
         if bytes.contains(&0) {
-            return Err(Error::usage(format!("{:?} has a NUL byte in it", text.as_ref())));
+            return Err(Error::usage(format!(
+                "{:?} has a NUL byte in it",
+                text.as_ref()
+            )));
         }
-        let start = u32::try_from(self.0.len()).map_err(|_| Error::usage("the plan is larger than 4 GiB"))?;
+        let start = u32::try_from(self.0.len())
+            .map_err(|_| Error::usage("the plan is larger than 4 GiB"))?;
         self.0.extend_from_slice(bytes);
         self.0.push(0);
         Ok(Text(start))
@@ -33,7 +37,10 @@ impl Arena {
 
     /// The string at `text`, to be shown.
     pub fn show(&self, text: Text) -> String {
-        String::from_utf8_lossy(self.get(text).to_bytes()).escape_debug().to_string().replace("\\\"", "\"")
+        String::from_utf8_lossy(self.get(text).to_bytes())
+            .escape_debug()
+            .to_string()
+            .replace("\\\"", "\"")
     }
 
     /// All of it.
@@ -49,9 +56,14 @@ mod tests {
     #[test]
     fn a_string_comes_back_as_it_went_in() {
         let mut arena = Arena::default();
-        let texts: Vec<Text> =
-            ["a", "", "long string", "\u{e9}"].iter().map(|text| arena.text(text).unwrap()).collect();
-        let back: Vec<&[u8]> = texts.iter().map(|&text| arena.get(text).to_bytes()).collect();
+        let texts: Vec<Text> = ["a", "", "long string", "\u{e9}"]
+            .iter()
+            .map(|text| arena.text(text).unwrap())
+            .collect();
+        let back: Vec<&[u8]> = texts
+            .iter()
+            .map(|&text| arena.get(text).to_bytes())
+            .collect();
         assert_eq!(back, [&b"a"[..], b"", b"long string", "\u{e9}".as_bytes()]);
     }
 

@@ -32,13 +32,26 @@ pub fn list(spec: &Spec, facts: &Facts, tty: bool, raised_limit: bool) -> Vec<En
         list.push(Step::NoNewPrivileges);
     }
     if facts.ignores_sigchld {
-        list.push(Step::SetSignal { signal: libc::SIGCHLD, ignore: true });
+        list.push(Step::SetSignal {
+            signal: libc::SIGCHLD,
+            ignore: true,
+        });
     }
-    list.push(Step::SetSignal { signal: libc::SIGPIPE, ignore: false });
+    list.push(Step::SetSignal {
+        signal: libc::SIGPIPE,
+        ignore: false,
+    });
     if raised_limit {
-        list.push(Step::RestoreOpenFiles { soft: facts.open_files });
+        list.push(Step::RestoreOpenFiles {
+            soft: facts.open_files,
+        });
     }
-    list.extend(spec.pass_fds.iter().filter(|&&fd| fd > 2).map(|&fd| Step::PassFd { fd }));
+    list.extend(
+        spec.pass_fds
+            .iter()
+            .filter(|&&fd| fd > 2)
+            .map(|&fd| Step::PassFd { fd }),
+    );
     list.push(Step::RestoreSignalMask);
     if !spec.init {
         list.push(Step::Tie);
@@ -48,12 +61,22 @@ pub fn list(spec: &Spec, facts: &Facts, tty: bool, raised_limit: bool) -> Vec<En
 }
 
 /// The arguments, where the program is looked for, and the environment.
-pub fn program(spec: &Spec, facts: &Facts, arena: &mut Arena) -> Result<(Vec<Text>, Vec<Text>, Vec<Text>)> {
+pub fn program(
+    spec: &Spec,
+    facts: &Facts,
+    arena: &mut Arena,
+) -> Result<(Vec<Text>, Vec<Text>, Vec<Text>)> {
     let words = words(spec, facts);
     let environment = environment(spec, facts)?;
     let program = words.first().map(OsString::as_os_str).unwrap_or_default();
-    let candidates = candidates(program, &environment)?.iter().map(|path| arena.text(path)).collect::<Result<_>>()?;
-    let argv = words.iter().map(|word| arena.text(word)).collect::<Result<_>>()?;
+    let candidates = candidates(program, &environment)?
+        .iter()
+        .map(|path| arena.text(path))
+        .collect::<Result<_>>()?;
+    let argv = words
+        .iter()
+        .map(|word| arena.text(word))
+        .collect::<Result<_>>()?;
     let line = |(name, value): &(OsString, OsString)| {
         let mut line = name.clone();
         line.push("=");
@@ -86,15 +109,27 @@ fn candidates(program: &OsStr, environment: &[(OsString, OsString)]) -> Result<V
     }
     let path = look_up(environment, OsStr::new("PATH")).unwrap_or(OsStr::new(DEFAULT_PATH));
     let join = |directory: &[u8]| {
-        let directory = if directory.is_empty() { &b"."[..] } else { directory };
+        let directory = if directory.is_empty() {
+            &b"."[..]
+        } else {
+            directory
+        };
         OsString::from_vec([directory, b"/", program.as_bytes()].concat())
     };
-    Ok(path.as_bytes().split(|&byte| byte == b':').map(join).collect())
+    Ok(path
+        .as_bytes()
+        .split(|&byte| byte == b':')
+        .map(join)
+        .collect())
 }
 
 /// The caller's environment or none, and the changes in their order.
 fn environment(spec: &Spec, facts: &Facts) -> Result<Vec<(OsString, OsString)>> {
-    let mut environment = if spec.clear_env { Vec::new() } else { facts.env.clone() };
+    let mut environment = if spec.clear_env {
+        Vec::new()
+    } else {
+        facts.env.clone()
+    };
     for change in &spec.env {
         let bytes = change.as_bytes();
         let equals = bytes.iter().position(|&byte| byte == b'=');
@@ -117,5 +152,8 @@ fn environment(spec: &Spec, facts: &Facts) -> Result<Vec<(OsString, OsString)>> 
 }
 
 fn look_up<'a>(environment: &'a [(OsString, OsString)], name: &OsStr) -> Option<&'a OsStr> {
-    environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
+    environment
+        .iter()
+        .find(|(known, _)| known == name)
+        .map(|(_, value)| value.as_os_str())
 }

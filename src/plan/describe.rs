@@ -18,17 +18,37 @@ pub struct Description {
     pub man: &'static str,
 }
 
-fn described(attempt: impl Into<String>, call: impl Into<String>, man: &'static str, words: &str) -> Description {
-    Description { attempt: attempt.into(), call: call.into(), man, words: words.to_string() }
+fn described(
+    attempt: impl Into<String>,
+    call: impl Into<String>,
+    man: &'static str,
+    words: &str,
+) -> Description {
+    Description {
+        attempt: attempt.into(),
+        call: call.into(),
+        man,
+        words: words.to_string(),
+    }
 }
 
 impl Plan {
     /// A step of the launcher in words.
     pub fn describe_parent(&self, step: ParentStep) -> Description {
         let map = |name: &str, lines: Text, words: &str| {
-            let line = self.arena.get(lines).to_string_lossy().trim_end().replace('\n', ", ");
+            let line = self
+                .arena
+                .get(lines)
+                .to_string_lossy()
+                .trim_end()
+                .replace('\n', ", ");
             let call = format!("write(\"/proc/PID/{name}\", {line:?})");
-            described(format!("write {line:?} to {name}"), call, "user_namespaces(7)", words)
+            described(
+                format!("write {line:?} to {name}"),
+                call,
+                "user_namespaces(7)",
+                words,
+            )
         };
         match step {
             ParentStep::KeepTerminal => described(
@@ -111,7 +131,11 @@ impl Plan {
             ),
             Step::SetSignal { signal, ignore } => described(
                 format!("set what {} does", signal_name(signal)),
-                format!("rt_sigaction({}, {})", signal_name(signal), if ignore { "SIG_IGN" } else { "SIG_DFL" }),
+                format!(
+                    "rt_sigaction({}, {})",
+                    signal_name(signal),
+                    if ignore { "SIG_IGN" } else { "SIG_DFL" }
+                ),
                 "sigaction(2)",
                 "the signal does what the caller's programs expect of it",
             ),
@@ -121,7 +145,11 @@ impl Plan {
                 "pipe(7)",
                 "only a process outside may say which ids stand behind the ones in here; until it has, this process has no id of its own",
             ),
-            Step::BecomeIds { uid, gid, drop_groups } => described(
+            Step::BecomeIds {
+                uid,
+                gid,
+                drop_groups,
+            } => described(
                 format!("become user {uid} and group {gid}"),
                 format!(
                     "{}setresgid({gid}, {gid}, {gid}); setresuid({uid}, {uid}, {uid}); capset()",
@@ -152,10 +180,17 @@ impl Plan {
                 )
             }
             Step::SetClocks { offsets } => {
-                let offsets = self.arena.get(offsets).to_string_lossy().trim_end().replace('\n', ", ");
+                let offsets = self
+                    .arena
+                    .get(offsets)
+                    .to_string_lossy()
+                    .trim_end()
+                    .replace('\n', ", ");
                 described(
                     format!("set the clocks' offsets to {offsets:?}"),
-                    format!("write(\"/proc/self/timens_offsets\", {offsets:?}); setns(time_for_children)"),
+                    format!(
+                        "write(\"/proc/self/timens_offsets\", {offsets:?}); setns(time_for_children)"
+                    ),
                     "time_namespaces(7)",
                     "seconds and nanoseconds that these clocks are ahead of the host's",
                 )
@@ -168,7 +203,11 @@ impl Plan {
             ),
             Step::OpenTree { path, slot } => described(
                 format!("open {} on the host", show(path)),
-                format!("open_tree({:?}, OPEN_TREE_CLONE|AT_RECURSIVE) = #{}", show(path), slot.0),
+                format!(
+                    "open_tree({:?}, OPEN_TREE_CLONE|AT_RECURSIVE) = #{}",
+                    show(path),
+                    slot.0
+                ),
                 "open_tree(2)",
                 "a copy of this part of the tree, held by a descriptor until it is attached",
             ),
@@ -180,7 +219,10 @@ impl Plan {
             ),
             Step::SetReadOnly { path } => described(
                 format!("make {} read-only", show(path)),
-                format!("mount_setattr({:?}, AT_RECURSIVE, MOUNT_ATTR_RDONLY)", show(path)),
+                format!(
+                    "mount_setattr({:?}, AT_RECURSIVE, MOUNT_ATTR_RDONLY)",
+                    show(path)
+                ),
                 "mount_setattr(2)",
                 "the whole tree with every mount below it, in one call",
             ),
@@ -196,19 +238,32 @@ impl Plan {
                 "umount(2)",
                 "from here on no path leads to the host's files",
             ),
-            Step::Mount { kind, target, flags, options } => {
+            Step::Mount {
+                kind,
+                target,
+                flags,
+                options,
+            } => {
                 let (kind, target, options) = (show(kind), show(target), show(options));
                 let words = match kind.as_str() {
-                    "proc" => "/proc of the new PID namespace: ps sees the container's processes and no others",
+                    "proc" => {
+                        "/proc of the new PID namespace: ps sees the container's processes and no others"
+                    }
                     "devpts" => "pseudo-terminals of the container's own",
                     _ => "an empty directory in memory, gone with the container",
                 };
-                let call = format!("mount({kind:?}, {target:?}, {kind:?}, {}, {options:?})", mount_flags(flags));
+                let call = format!(
+                    "mount({kind:?}, {target:?}, {kind:?}, {}, {options:?})",
+                    mount_flags(flags)
+                );
                 described(format!("mount {kind} on {target}"), call, "mount(2)", words)
             }
-            Step::KeepProc => {
-                described("keep the host's /proc", "(nothing)", "proc(5)", "the host's processes can be listed in it")
-            }
+            Step::KeepProc => described(
+                "keep the host's /proc",
+                "(nothing)",
+                "proc(5)",
+                "the host's processes can be listed in it",
+            ),
             Step::MakeDirectory { path } => described(
                 format!("make the directory {}", show(path)),
                 format!("mkdir({:?}, 0755)", show(path)),
@@ -260,7 +315,11 @@ impl Plan {
             ),
             Step::LeadGroup { foreground } => described(
                 "lead a process group",
-                if foreground { "setpgid(0, 0); ioctl(TIOCSPGRP)" } else { "setpgid(0, 0)" },
+                if foreground {
+                    "setpgid(0, 0); ioctl(TIOCSPGRP)"
+                } else {
+                    "setpgid(0, 0)"
+                },
                 "setpgid(2)",
                 "signals for the command and its children reach them, and not init",
             ),
@@ -326,7 +385,11 @@ impl Plan {
                 "the end of the reports without this means that set-up has died",
             ),
             Step::Exec => {
-                let program = self.argv.first().map(|&name| show(name)).unwrap_or_default();
+                let program = self
+                    .argv
+                    .first()
+                    .map(|&name| show(name))
+                    .unwrap_or_default();
                 let paths: Vec<String> = self.candidates.iter().map(|&path| show(path)).collect();
                 let call = match &paths[..] {
                     [one] => format!("execve({one:?})"),
@@ -335,7 +398,12 @@ impl Plan {
                     }
                     [] => String::from("execve()"),
                 };
-                described(format!("execute {program}"), call, "execve(2)", "this process becomes the command")
+                described(
+                    format!("execute {program}"),
+                    call,
+                    "execve(2)",
+                    "this process becomes the command",
+                )
             }
         }
     }
@@ -343,14 +411,32 @@ impl Plan {
 
 fn namespace(flag: i32) -> (&'static str, &'static str, &'static str) {
     match flag {
-        libc::CLONE_NEWNS => {
-            ("mount", "mount_namespaces(7)", "a list of mounts of its own, at first a copy of the host's")
-        }
-        libc::CLONE_NEWIPC => ("IPC", "ipc_namespaces(7)", "System V IPC and message queues of its own"),
+        libc::CLONE_NEWNS => (
+            "mount",
+            "mount_namespaces(7)",
+            "a list of mounts of its own, at first a copy of the host's",
+        ),
+        libc::CLONE_NEWIPC => (
+            "IPC",
+            "ipc_namespaces(7)",
+            "System V IPC and message queues of its own",
+        ),
         libc::CLONE_NEWUTS => ("UTS", "uts_namespaces(7)", "a host name of its own"),
-        libc::CLONE_NEWCGROUP => ("cgroup", "cgroup_namespaces(7)", "its own control group looks like the root of all"),
-        libc::CLONE_NEWNET => ("network", "network_namespaces(7)", "no device but a loopback of its own"),
-        libc::CLONE_NEWTIME => ("time", "time_namespaces(7)", "clocks of its own that count from boot"),
+        libc::CLONE_NEWCGROUP => (
+            "cgroup",
+            "cgroup_namespaces(7)",
+            "its own control group looks like the root of all",
+        ),
+        libc::CLONE_NEWNET => (
+            "network",
+            "network_namespaces(7)",
+            "no device but a loopback of its own",
+        ),
+        libc::CLONE_NEWTIME => (
+            "time",
+            "time_namespaces(7)",
+            "clocks of its own that count from boot",
+        ),
         _ => ("unknown", "namespaces(7)", ""),
     }
 }
@@ -374,13 +460,25 @@ fn clone_flags(flags: u64) -> String {
 fn mount_flags(flags: u32) -> String {
     names(
         u64::from(flags),
-        &[(libc::MS_NOSUID, "MS_NOSUID"), (libc::MS_NODEV, "MS_NODEV"), (libc::MS_NOEXEC, "MS_NOEXEC")],
+        &[
+            (libc::MS_NOSUID, "MS_NOSUID"),
+            (libc::MS_NODEV, "MS_NODEV"),
+            (libc::MS_NOEXEC, "MS_NOEXEC"),
+        ],
     )
 }
 
 fn names(flags: u64, known: &[(u64, &str)]) -> String {
-    let names: Vec<&str> = known.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| *name).collect();
-    if names.is_empty() { "0".to_string() } else { names.join("|") }
+    let names: Vec<&str> = known
+        .iter()
+        .filter(|(bit, _)| flags & bit != 0)
+        .map(|(_, name)| *name)
+        .collect();
+    if names.is_empty() {
+        "0".to_string()
+    } else {
+        names.join("|")
+    }
 }
 
 /// The name of a signal: `SIGTERM`, or `SIGRTMIN+3` and the like for those without one.

@@ -43,21 +43,41 @@ impl Plan {
         let mut processes = vec![ExplainedProcess {
             name: "launcher",
             about: "rootlet itself, an ordinary process of yours outside the container",
-            steps: numbered(self.parent.iter().map(|&step| (self.describe_parent(step), None))),
+            steps: numbered(
+                self.parent
+                    .iter()
+                    .map(|&step| (self.describe_parent(step), None)),
+            ),
         }];
         let last = match self.init.is_empty() {
-            true => (Process::Command, "the same process goes on as process 1 and becomes the command"),
+            true => (
+                Process::Command,
+                "the same process goes on as process 1 and becomes the command",
+            ),
             false => (Process::Command, "a child of init that becomes the command"),
         };
-        let setup =
-            (Process::Setup, "the new process: it builds what the command will see, and nothing of it outlives it");
-        let init = (Process::Init, "the same process, now process 1 inside: parent of all that run there");
+        let setup = (
+            Process::Setup,
+            "the new process: it builds what the command will see, and nothing of it outlives it",
+        );
+        let init = (
+            Process::Init,
+            "the same process, now process 1 inside: parent of all that run there",
+        );
         for (process, about) in [setup, init, last] {
             let list = self.list(process);
             if !list.is_empty() {
-                let steps =
-                    list.iter().map(|entry| (self.describe(entry.step), entry.instead.map(|step| self.describe(step))));
-                processes.push(ExplainedProcess { name: process_name(process), about, steps: numbered(steps) });
+                let steps = list.iter().map(|entry| {
+                    (
+                        self.describe(entry.step),
+                        entry.instead.map(|step| self.describe(step)),
+                    )
+                });
+                processes.push(ExplainedProcess {
+                    name: process_name(process),
+                    about,
+                    steps: numbered(steps),
+                });
             }
         }
         Explanation { processes }
@@ -65,7 +85,14 @@ impl Plan {
 }
 
 fn numbered(steps: impl Iterator<Item = (Description, Option<Description>)>) -> Vec<ExplainedStep> {
-    steps.enumerate().map(|(index, (step, instead))| ExplainedStep { number: index + 1, step, instead }).collect()
+    steps
+        .enumerate()
+        .map(|(index, (step, instead))| ExplainedStep {
+            number: index + 1,
+            step,
+            instead,
+        })
+        .collect()
 }
 
 /// What a process is called in reports.
@@ -87,11 +114,18 @@ impl Explanation {
             for explained in &process.steps {
                 let step = &explained.step;
                 let _ = writeln!(text, "  {:>2}  {}", explained.number, step.call);
-                for line in wrapped(&format!("{}  [{}]", step.words, step.man), width.saturating_sub(8).max(20)) {
+                for line in wrapped(
+                    &format!("{}  [{}]", step.words, step.man),
+                    width.saturating_sub(8).max(20),
+                ) {
                     let _ = writeln!(text, "        {line}");
                 }
                 if let Some(instead) = &explained.instead {
-                    let _ = writeln!(text, "        if the host refuses: {}, and say so", instead.attempt);
+                    let _ = writeln!(
+                        text,
+                        "        if the host refuses: {}, and say so",
+                        instead.attempt
+                    );
                 }
             }
             text.push('\n');
@@ -106,7 +140,10 @@ impl Explanation {
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
-        let line = lines.last_mut().map(|line| line.chars().count()).unwrap_or_default();
+        let line = lines
+            .last_mut()
+            .map(|line| line.chars().count())
+            .unwrap_or_default();
         if line > 0 && line + 1 + word.chars().count() > width {
             lines.push(String::new());
         }

@@ -26,8 +26,18 @@ impl Ids {
             User::Keep => (facts.uid, facts.gid),
             User::Ids { uid, gid } => (uid, gid),
         };
-        let users = Side { name: "user", flag: "uidmap", own: facts.uid, may_map: facts.may_map_users };
-        let groups = Side { name: "group", flag: "gidmap", own: facts.gid, may_map: facts.may_map_groups };
+        let users = Side {
+            name: "user",
+            flag: "uidmap",
+            own: facts.uid,
+            may_map: facts.may_map_users,
+        };
+        let groups = Side {
+            name: "group",
+            flag: "gidmap",
+            own: facts.gid,
+            may_map: facts.may_map_groups,
+        };
         let uid_map = users.map(&spec.uid_map, uid)?;
         let gid_map = groups.map(&spec.gid_map, gid)?;
         let stays = users.is_own(&uid_map, uid) && groups.is_own(&gid_map, gid);
@@ -42,7 +52,9 @@ impl Ids {
 
 /// The lines as the kernel takes them.
 pub fn lines(map: &[IdRange]) -> String {
-    map.iter().map(|range| format!("{} {} {}\n", range.inside, range.outside, range.count)).collect()
+    map.iter()
+        .map(|range| format!("{} {} {}\n", range.inside, range.outside, range.count))
+        .collect()
 }
 
 /// What is alike for users and groups.
@@ -57,7 +69,11 @@ impl Side {
     /// The map that is asked for, or the one line that an ordinary user may write: its own id.
     fn map(&self, asked: &[IdRange], target: u32) -> Result<Vec<IdRange>> {
         if asked.is_empty() {
-            return Ok(vec![IdRange { inside: target, outside: self.own, count: 1 }]);
+            return Ok(vec![IdRange {
+                inside: target,
+                outside: self.own,
+                count: 1,
+            }]);
         }
         self.check(asked)?;
         if asked.iter().all(|range| range.outside_of(target).is_none()) {
@@ -96,8 +112,13 @@ impl Side {
         }
         for (number, a) in asked.iter().enumerate() {
             for b in &asked[..number] {
-                if overlap(a.inside, b.inside, a.count, b.count) || overlap(a.outside, b.outside, a.count, b.count) {
-                    return Err(Error::usage(format!("--{} {b} and --{} {a} overlap", self.flag, self.flag)));
+                if overlap(a.inside, b.inside, a.count, b.count)
+                    || overlap(a.outside, b.outside, a.count, b.count)
+                {
+                    return Err(Error::usage(format!(
+                        "--{} {b} and --{} {a} overlap",
+                        self.flag, self.flag
+                    )));
                 }
             }
         }
@@ -106,7 +127,8 @@ impl Side {
 
     /// Whether the caller's own id is `target` inside.
     fn is_own(&self, map: &[IdRange], target: u32) -> bool {
-        map.iter().any(|range| range.outside_of(target) == Some(self.own))
+        map.iter()
+            .any(|range| range.outside_of(target) == Some(self.own))
     }
 }
 

@@ -109,7 +109,8 @@ impl Plan {
         refuse(spec, facts)?;
         let mut arena = Arena::default();
         let ids = identity::Ids::new(spec, facts)?;
-        let tty = spec.tty == Tty::Always || (spec.tty == Tty::Auto && facts.terminals[0] && facts.terminals[1]);
+        let tty = spec.tty == Tty::Always
+            || (spec.tty == Tty::Auto && facts.terminals[0] && facts.terminals[1]);
         let mut slots = setup::Slots::default();
         let setup = setup::list(spec, facts, &ids, tty, &mut slots, &mut arena)?;
         let init = setup::init_list(spec, facts, tty, &mut arena)?;
@@ -155,40 +156,67 @@ fn refuse(spec: &Spec, facts: &Facts) -> Result<()> {
         return Err(Error::broken("the facts were gathered for another spec"));
     }
     if spec.mounts.len() > 10_000 {
-        return Err(Error::usage(format!("{} volumes and tmpfs are more than 10000", spec.mounts.len())));
+        return Err(Error::usage(format!(
+            "{} volumes and tmpfs are more than 10000",
+            spec.mounts.len()
+        )));
     }
     if let Some(fd) = facts.closed_fds.first() {
-        return Err(Error::usage(format!("descriptor {fd} is to be passed, but it is not open")));
+        return Err(Error::usage(format!(
+            "descriptor {fd} is to be passed, but it is not open"
+        )));
     }
     if let Some(name) = &spec.hostname {
         if spec.shares(Share::Uts) {
-            return Err(Error::usage("a host name of its own needs a UTS namespace of its own"));
+            return Err(Error::usage(
+                "a host name of its own needs a UTS namespace of its own",
+            ));
         }
         if name.is_empty() || name.len() > 64 {
-            return Err(Error::usage(format!("host name {name:?} is not 1 to 64 bytes long")));
+            return Err(Error::usage(format!(
+                "host name {name:?} is not 1 to 64 bytes long"
+            )));
         }
     }
     Ok(())
 }
 
-fn parent_list(spec: &Spec, ids: &identity::Ids, raw: bool, arena: &mut Arena) -> Result<Vec<ParentStep>> {
+fn parent_list(
+    spec: &Spec,
+    ids: &identity::Ids,
+    raw: bool,
+    arena: &mut Arena,
+) -> Result<Vec<ParentStep>> {
     let mut list = Vec::new();
     if raw {
         list.push(ParentStep::KeepTerminal);
     }
-    list.extend([ParentStep::OpenChannels, ParentStep::Clone { flags: clone_flags(spec) }]);
+    list.extend([
+        ParentStep::OpenChannels,
+        ParentStep::Clone {
+            flags: clone_flags(spec),
+        },
+    ]);
     if ids.deny_setgroups {
         list.push(ParentStep::DenySetgroups);
     }
-    list.push(ParentStep::WriteUidMap { lines: arena.text(identity::lines(&ids.uid_map))? });
-    list.push(ParentStep::WriteGidMap { lines: arena.text(identity::lines(&ids.gid_map))? });
+    list.push(ParentStep::WriteUidMap {
+        lines: arena.text(identity::lines(&ids.uid_map))?,
+    });
+    list.push(ParentStep::WriteGidMap {
+        lines: arena.text(identity::lines(&ids.gid_map))?,
+    });
     list.extend([ParentStep::Release, ParentStep::Supervise]);
     Ok(list)
 }
 
 /// The user namespace, and the PID namespace: only a clone makes its first process.
 fn clone_flags(spec: &Spec) -> u64 {
-    let pid = if spec.shares(Share::Pid) { 0 } else { libc::CLONE_NEWPID };
+    let pid = if spec.shares(Share::Pid) {
+        0
+    } else {
+        libc::CLONE_NEWPID
+    };
     (libc::CLONE_NEWUSER | pid) as u64
 }
 
@@ -210,7 +238,11 @@ fn enforced(spec: &Spec, ids: &identity::Ids) -> Enforced {
         ("net", spec.net == crate::spec::Net::None),
         ("time", setup::has_clocks(spec)),
     ] {
-        if new { enforced.new.push(name) } else { enforced.shared.push(name) }
+        if new {
+            enforced.new.push(name)
+        } else {
+            enforced.shared.push(name)
+        }
     }
     enforced
 }

@@ -25,7 +25,9 @@ const NO_DEVICES: u32 = (libc::MS_NOSUID | libc::MS_NODEV) as u32;
 
 /// The directory that becomes the root, if it is not the host's root anyway.
 pub fn rootfs(spec: &Spec) -> Option<&Path> {
-    spec.rootfs.as_deref().filter(|path| *path != Path::new("/"))
+    spec.rootfs
+        .as_deref()
+        .filter(|path| *path != Path::new("/"))
 }
 
 /// The steps of the file system.
@@ -44,8 +46,19 @@ pub struct Views<'a> {
 }
 
 impl<'a> Views<'a> {
-    pub fn new(spec: &Spec, facts: &Facts, slots: &'a mut Slots, arena: &'a mut Arena) -> Result<Self> {
-        let mut views = Views { taken: Vec::new(), laid: Vec::new(), in_memory: Vec::new(), slots, arena };
+    pub fn new(
+        spec: &Spec,
+        facts: &Facts,
+        slots: &'a mut Slots,
+        arena: &'a mut Arena,
+    ) -> Result<Self> {
+        let mut views = Views {
+            taken: Vec::new(),
+            laid: Vec::new(),
+            in_memory: Vec::new(),
+            slots,
+            arena,
+        };
         match rootfs(spec) {
             None => views.host_root(spec)?,
             Some(path) => views.own_root(spec, &absolute(path, facts)?)?,
@@ -78,10 +91,16 @@ impl<'a> Views<'a> {
             false => None,
         };
         let devices = DEVICES.map(|name| (name, Path::new("/dev").join(name)));
-        let taken = devices.iter().map(|(_, path)| self.take(path)).collect::<Result<Vec<Slot>>>()?;
+        let taken = devices
+            .iter()
+            .map(|(_, path)| self.take(path))
+            .collect::<Result<Vec<Slot>>>()?;
 
         let path = self.arena.text(path)?;
-        self.lay(Step::Attach { slot: root, target: path });
+        self.lay(Step::Attach {
+            slot: root,
+            target: path,
+        });
         if spec.read_only {
             self.lay(Step::SetReadOnly { path });
         }
@@ -96,7 +115,12 @@ impl<'a> Views<'a> {
             }
         }
         let noexec = libc::MS_NOEXEC as u32;
-        let step = self.file_system("tmpfs", "/dev", libc::MS_NOSUID as u32 | noexec, "mode=755,size=64k")?;
+        let step = self.file_system(
+            "tmpfs",
+            "/dev",
+            libc::MS_NOSUID as u32 | noexec,
+            "mode=755,size=64k",
+        )?;
         self.lay(step);
         for ((name, _), slot) in devices.iter().zip(taken) {
             let target = self.arena.text(format!("/dev/{name}"))?;
@@ -104,7 +128,12 @@ impl<'a> Views<'a> {
             self.lay(Step::Attach { slot, target });
         }
         for (path, kind, flags, options) in [
-            ("/dev/pts", "devpts", libc::MS_NOSUID as u32 | noexec, "newinstance,ptmxmode=0666,mode=0620"),
+            (
+                "/dev/pts",
+                "devpts",
+                libc::MS_NOSUID as u32 | noexec,
+                "newinstance,ptmxmode=0666,mode=0620",
+            ),
             ("/dev/shm", "tmpfs", NO_DEVICES, "mode=1777"),
         ] {
             let directory = self.arena.text(path)?;
@@ -113,7 +142,10 @@ impl<'a> Views<'a> {
             self.lay(step);
         }
         for (to, path) in LINKS {
-            let step = Step::MakeSymlink { to: self.arena.text(to)?, path: self.arena.text(path)? };
+            let step = Step::MakeSymlink {
+                to: self.arena.text(to)?,
+                path: self.arena.text(path)?,
+            };
             self.lay(step);
         }
         self.in_memory.push(PathBuf::from("/dev"));
@@ -122,7 +154,11 @@ impl<'a> Views<'a> {
 
     fn mount(&mut self, mount: &Mount, is_file: bool, facts: &Facts) -> Result<()> {
         match mount {
-            Mount::Bind { source, target, read_only } => {
+            Mount::Bind {
+                source,
+                target,
+                read_only,
+            } => {
                 let target = match target {
                     Some(target) => target.clone(),
                     None => absolute(source, facts)?,
@@ -138,8 +174,13 @@ impl<'a> Views<'a> {
             }
             Mount::Tmpfs { target, size, mode } => {
                 check_target("tmpfs", target)?;
-                let mut options =
-                    format!("mode={}", checked("mode", mode.as_deref(), "1777", |byte| matches!(byte, b'0'..=b'7'))?);
+                let mut options = format!(
+                    "mode={}",
+                    checked("mode", mode.as_deref(), "1777", |byte| matches!(
+                        byte,
+                        b'0'..=b'7'
+                    ))?
+                );
                 if let Some(size) = size {
                     let known = |byte: u8| byte.is_ascii_digit() || b"kKmMgG%".contains(&byte);
                     options = format!("size={},{options}", checked("size", Some(size), "", known)?);
@@ -156,18 +197,31 @@ impl<'a> Views<'a> {
 
     /// Makes the mount point, where it lies in memory of the container's own.
     fn make_place(&mut self, target: &Path, is_file: bool) -> Result<()> {
-        let plain = target.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
-        let top = self.in_memory.iter().filter(|top| plain && target.starts_with(top) && target != top.as_path());
+        let plain = target
+            .components()
+            .all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+        let top = self
+            .in_memory
+            .iter()
+            .filter(|top| plain && target.starts_with(top) && target != top.as_path());
         let Some(top) = top.max_by_key(|top| top.as_os_str().len()).cloned() else {
             return Ok(());
         };
         let mut path = top.clone();
-        let rest: Vec<_> = target.strip_prefix(&top).into_iter().flat_map(Path::components).collect();
+        let rest: Vec<_> = target
+            .strip_prefix(&top)
+            .into_iter()
+            .flat_map(Path::components)
+            .collect();
         for (number, part) in rest.iter().enumerate() {
             path.push(part);
             let text = self.arena.text(&path)?;
             let last = number + 1 == rest.len();
-            self.lay(if last && is_file { Step::MakeFile { path: text } } else { Step::MakeDirectory { path: text } });
+            self.lay(if last && is_file {
+                Step::MakeFile { path: text }
+            } else {
+                Step::MakeDirectory { path: text }
+            });
         }
         Ok(())
     }
@@ -179,9 +233,20 @@ impl<'a> Views<'a> {
         Ok(slot)
     }
 
-    fn file_system(&mut self, kind: &str, target: impl AsRef<OsStr>, flags: u32, options: &str) -> Result<Step> {
+    fn file_system(
+        &mut self,
+        kind: &str,
+        target: impl AsRef<OsStr>,
+        flags: u32,
+        options: &str,
+    ) -> Result<Step> {
         let (kind, target) = (self.arena.text(kind)?, self.arena.text(target)?);
-        Ok(Step::Mount { kind, target, flags, options: self.arena.text(options)? })
+        Ok(Step::Mount {
+            kind,
+            target,
+            flags,
+            options: self.arena.text(options)?,
+        })
     }
 
     fn lay(&mut self, step: Step) {
@@ -194,7 +259,12 @@ fn absolute(path: &Path, facts: &Facts) -> Result<PathBuf> {
     if path.is_absolute() {
         return Ok(path.to_path_buf());
     }
-    let no_name = || Error::usage(format!("{}: the working directory has no name any more", path.display()));
+    let no_name = || {
+        Error::usage(format!(
+            "{}: the working directory has no name any more",
+            path.display()
+        ))
+    };
     let cwd = facts.cwd.as_deref().ok_or_else(no_name)?;
     // `.` alone adds nothing; `..` is left to the kernel, which knows the symbolic links.
     Ok(cwd.join(path).components().collect())
@@ -203,24 +273,37 @@ fn absolute(path: &Path, facts: &Facts) -> Result<PathBuf> {
 fn check_target(what: &str, target: &Path) -> Result<()> {
     let shown = target.display();
     if !target.is_absolute() {
-        return Err(Error::usage(format!("{what} destination {shown:?} is not an absolute path")));
+        return Err(Error::usage(format!(
+            "{what} destination {shown:?} is not an absolute path"
+        )));
     }
     if target.components().all(|part| part == Component::RootDir) {
-        return Err(Error::usage(format!("{what} destination {shown} is the root itself"))
-            .with_hint("another root is chosen with --rootfs DIR"));
+        return Err(
+            Error::usage(format!("{what} destination {shown} is the root itself"))
+                .with_hint("another root is chosen with --rootfs DIR"),
+        );
     }
     Ok(())
 }
 
 /// An option of tmpfs that holds nothing but the bytes that are `known`, so that it cannot smuggle in another option.
-fn checked(name: &str, value: Option<&OsStr>, default: &str, known: impl Fn(u8) -> bool) -> Result<String> {
+fn checked(
+    name: &str,
+    value: Option<&OsStr>,
+    default: &str,
+    known: impl Fn(u8) -> bool,
+) -> Result<String> {
     let Some(value) = value else {
         return Ok(default.to_string());
     };
-    match value.to_str().filter(|text| !text.is_empty() && text.len() <= 20 && text.bytes().all(known)) {
+    match value
+        .to_str()
+        .filter(|text| !text.is_empty() && text.len() <= 20 && text.bytes().all(known))
+    {
         Some(text) => Ok(text.to_string()),
-        None => {
-            Err(Error::usage(format!("tmpfs {name} {:?} is not a {name}", String::from_utf8_lossy(value.as_bytes()))))
-        }
+        None => Err(Error::usage(format!(
+            "tmpfs {name} {:?} is not a {name}",
+            String::from_utf8_lossy(value.as_bytes())
+        ))),
     }
 }

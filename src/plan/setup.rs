@@ -58,7 +58,10 @@ impl Slots {
 
 /// A step that must be done.
 pub fn must(step: Step) -> Entry {
-    Entry { step, instead: None }
+    Entry {
+        step,
+        instead: None,
+    }
 }
 
 /// Whether a time namespace is asked for.
@@ -77,11 +80,18 @@ pub fn list(
 ) -> Result<Vec<Entry>> {
     let mut list = vec![must(Step::Tie), must(Step::CloseOthers)];
     if facts.ignores_sigchld {
-        list.push(must(Step::SetSignal { signal: libc::SIGCHLD, ignore: false }));
+        list.push(must(Step::SetSignal {
+            signal: libc::SIGCHLD,
+            ignore: false,
+        }));
     }
     list.push(must(Step::AwaitIdMaps));
     if let Some((uid, gid)) = ids.change {
-        list.push(must(Step::BecomeIds { uid, gid, drop_groups: !ids.deny_setgroups }));
+        list.push(must(Step::BecomeIds {
+            uid,
+            gid,
+            drop_groups: !ids.deny_setgroups,
+        }));
         list.push(must(Step::Tie));
     }
     list.extend(namespaces(spec, arena)?.into_iter().map(must));
@@ -103,12 +113,16 @@ pub fn list(
         list.push(must(Step::DetachOldRoot));
     }
     if let Some(name) = &spec.hostname {
-        list.push(must(Step::SetHostname { name: arena.text(name)? }));
+        list.push(must(Step::SetHostname {
+            name: arena.text(name)?,
+        }));
     }
     if spec.net == Net::None {
         list.push(must(Step::LoopbackUp));
     }
-    list.push(must(Step::ChangeDirectory { path: arena.text(directory(spec, facts)?)? }));
+    list.push(must(Step::ChangeDirectory {
+        path: arena.text(directory(spec, facts)?)?,
+    }));
     if tty {
         list.push(must(Step::LeadSession));
     }
@@ -131,9 +145,15 @@ fn namespaces(spec: &Spec, arena: &mut Arena) -> Result<Vec<Step>> {
         }
     }
     if has_clocks(spec) {
-        let line = |name, offset: Option<i64>| offset.map(|offset| format!("{name} {offset} 0\n")).unwrap_or_default();
+        let line = |name, offset: Option<i64>| {
+            offset
+                .map(|offset| format!("{name} {offset} 0\n"))
+                .unwrap_or_default()
+        };
         let offsets = line("monotonic", spec.monotonic) + &line("boottime", spec.boottime);
-        list.push(Step::SetClocks { offsets: arena.text(offsets)? });
+        list.push(Step::SetClocks {
+            offsets: arena.text(offsets)?,
+        });
     }
     Ok(list)
 }
@@ -166,7 +186,12 @@ pub fn init_list(spec: &Spec, facts: &Facts, tty: bool, arena: &mut Arena) -> Re
         }
         return Ok(Vec::new());
     }
-    let mut list = vec![must(Step::Rename { name: arena.text("rootlet-init")? }), must(Step::HideInit)];
+    let mut list = vec![
+        must(Step::Rename {
+            name: arena.text("rootlet-init")?,
+        }),
+        must(Step::HideInit),
+    ];
     let sweep = spec.shares(Share::Pid);
     if sweep {
         list.push(must(Step::Subreaper));
@@ -175,6 +200,12 @@ pub fn init_list(spec: &Spec, facts: &Facts, tty: bool, arena: &mut Arena) -> Re
         list.push(must(Step::Untie));
     }
     let shared_group = !tty && facts.controlling_terminal;
-    list.extend([must(Step::SpawnCommand), must(Step::Supervise { shared_group, sweep })]);
+    list.extend([
+        must(Step::SpawnCommand),
+        must(Step::Supervise {
+            shared_group,
+            sweep,
+        }),
+    ]);
     Ok(list)
 }

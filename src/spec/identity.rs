@@ -35,8 +35,10 @@ impl FromStr for User {
                 let (uid, gid) = text.split_once(':').unwrap_or((text, text));
                 match (id(uid), id(gid)) {
                     (Some(uid), Some(gid)) => Ok(User::Ids { uid, gid }),
-                    _ => Err(Error::usage(format!("user {text:?} is neither root, keep, UID nor UID:GID"))
-                        .with_hint("names from /etc/passwd are not looked up: give the number")),
+                    _ => Err(Error::usage(format!(
+                        "user {text:?} is neither root, keep, UID nor UID:GID"
+                    ))
+                    .with_hint("names from /etc/passwd are not looked up: give the number")),
                 }
             }
         }
@@ -68,12 +70,19 @@ pub struct IdRange {
 impl IdRange {
     /// The outside id behind `id`, if this range holds it.
     pub fn outside_of(&self, id: u32) -> Option<u32> {
-        id.checked_sub(self.inside).filter(|&offset| offset < self.count).and_then(|o| self.outside.checked_add(o))
+        id.checked_sub(self.inside)
+            .filter(|&offset| offset < self.count)
+            .and_then(|o| self.outside.checked_add(o))
     }
 
     /// The inside id that stands for the outside `id`, if this range holds it.
     pub fn inside_of(&self, id: u32) -> Option<u32> {
-        IdRange { inside: self.outside, outside: self.inside, count: self.count }.outside_of(id)
+        IdRange {
+            inside: self.outside,
+            outside: self.inside,
+            count: self.count,
+        }
+        .outside_of(id)
     }
 }
 
@@ -87,13 +96,25 @@ impl FromStr for IdRange {
         let [inside, outside, count] = fields[..] else {
             return Err(wrong("expected IN:OUT:COUNT"));
         };
-        let number =
-            |word: &str| id(word).ok_or_else(|| wrong(&format!("{word:?} is not a number from 0 to {}", u32::MAX - 1)));
-        let range = IdRange { inside: number(inside)?, outside: number(outside)?, count: number(count)? };
+        let number = |word: &str| {
+            id(word).ok_or_else(|| {
+                wrong(&format!(
+                    "{word:?} is not a number from 0 to {}",
+                    u32::MAX - 1
+                ))
+            })
+        };
+        let range = IdRange {
+            inside: number(inside)?,
+            outside: number(outside)?,
+            count: number(count)?,
+        };
         if range.count == 0 {
             return Err(wrong("the count is 0, so nothing would be mapped"));
         }
-        if range.inside.checked_add(range.count).is_none() || range.outside.checked_add(range.count).is_none() {
+        if range.inside.checked_add(range.count).is_none()
+            || range.outside.checked_add(range.count).is_none()
+        {
             return Err(wrong("the range goes beyond the last id"));
         }
         Ok(range)
@@ -140,7 +161,13 @@ mod tests {
             ("root", User::Root),
             ("keep", User::Keep),
             ("7:8", User::Ids { uid: 7, gid: 8 }),
-            ("4294967294:0", User::Ids { uid: 4294967294, gid: 0 }),
+            (
+                "4294967294:0",
+                User::Ids {
+                    uid: 4294967294,
+                    gid: 0,
+                },
+            ),
         ] {
             assert_eq!(text.parse::<User>().unwrap(), user);
             assert_eq!(user.to_string(), text);
@@ -150,7 +177,19 @@ mod tests {
 
     #[test]
     fn a_user_that_is_no_number_is_refused() {
-        for text in ["", "nobody", "-1", "+1", "1:", ":1", "1:2:3", "4294967295", "99999999999", " 1", "0x1"] {
+        for text in [
+            "",
+            "nobody",
+            "-1",
+            "+1",
+            "1:",
+            ":1",
+            "1:2:3",
+            "4294967295",
+            "99999999999",
+            " 1",
+            "0x1",
+        ] {
             assert!(text.parse::<User>().is_err(), "{text:?}");
         }
     }
@@ -158,18 +197,42 @@ mod tests {
     #[test]
     fn a_range_is_read_as_it_is_written_or_refused() {
         let range: IdRange = "0:100000:65536".parse().unwrap();
-        assert_eq!(range, IdRange { inside: 0, outside: 100000, count: 65536 });
+        assert_eq!(
+            range,
+            IdRange {
+                inside: 0,
+                outside: 100000,
+                count: 65536
+            }
+        );
         assert_eq!(range.to_string(), "0:100000:65536");
-        for text in ["", "0", "0:1", "0:1:0", "0:1:2:3", "a:1:1", "0:-1:1", "0:4294967290:10", "4294967294:0:2"] {
+        for text in [
+            "",
+            "0",
+            "0:1",
+            "0:1:0",
+            "0:1:2:3",
+            "a:1:1",
+            "0:-1:1",
+            "0:4294967290:10",
+            "4294967294:0:2",
+        ] {
             assert!(text.parse::<IdRange>().is_err(), "{text:?}");
         }
     }
 
     #[test]
     fn a_range_maps_its_ids_and_no_others() {
-        let range = IdRange { inside: 10, outside: 1000, count: 5 };
+        let range = IdRange {
+            inside: 10,
+            outside: 1000,
+            count: 5,
+        };
         let inside: Vec<_> = [9, 10, 14, 15].map(|id| range.outside_of(id)).into();
         assert_eq!(inside, [None, Some(1000), Some(1004), None]);
-        assert_eq!([999, 1000, 1004, 1005].map(|id| range.inside_of(id)), [None, Some(10), Some(14), None]);
+        assert_eq!(
+            [999, 1000, 1004, 1005].map(|id| range.inside_of(id)),
+            [None, Some(10), Some(14), None]
+        );
     }
 }

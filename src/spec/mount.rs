@@ -67,7 +67,11 @@ impl TryFrom<Entry> for Mount {
                 read_only,
                 size: None,
                 mode: None,
-            } => Ok(Mount::Bind { source, target, read_only: read_only.unwrap_or(false) }),
+            } => Ok(Mount::Bind {
+                source,
+                target,
+                read_only: read_only.unwrap_or(false),
+            }),
             Entry {
                 r#type: Some(EntryType::Tmpfs),
                 source: None,
@@ -76,13 +80,21 @@ impl TryFrom<Entry> for Mount {
                 size,
                 mode,
             } => Ok(Mount::Tmpfs { target, size, mode }),
-            Entry { r#type: Some(EntryType::Bind), .. } => {
-                Err(Error::usage("a bind has source, and may have target and read-only; nothing else"))
-            }
-            Entry { r#type: Some(EntryType::Tmpfs), .. } => {
-                Err(Error::usage("a tmpfs has target, and may have size and mode; nothing else"))
-            }
-            Entry { r#type: None, .. } => Err(Error::usage("a mount needs type = \"bind\" or type = \"tmpfs\"")),
+            Entry {
+                r#type: Some(EntryType::Bind),
+                ..
+            } => Err(Error::usage(
+                "a bind has source, and may have target and read-only; nothing else",
+            )),
+            Entry {
+                r#type: Some(EntryType::Tmpfs),
+                ..
+            } => Err(Error::usage(
+                "a tmpfs has target, and may have size and mode; nothing else",
+            )),
+            Entry { r#type: None, .. } => Err(Error::usage(
+                "a mount needs type = \"bind\" or type = \"tmpfs\"",
+            )),
         }
     }
 }
@@ -90,16 +102,24 @@ impl TryFrom<Entry> for Mount {
 impl From<Mount> for Entry {
     fn from(mount: Mount) -> Self {
         match mount {
-            Mount::Bind { source, target, read_only } => Entry {
+            Mount::Bind {
+                source,
+                target,
+                read_only,
+            } => Entry {
                 r#type: Some(EntryType::Bind),
                 source: Some(source),
                 target,
                 read_only: Some(read_only),
                 ..Entry::default()
             },
-            Mount::Tmpfs { target, size, mode } => {
-                Entry { r#type: Some(EntryType::Tmpfs), target: Some(target), size, mode, ..Entry::default() }
-            }
+            Mount::Tmpfs { target, size, mode } => Entry {
+                r#type: Some(EntryType::Tmpfs),
+                target: Some(target),
+                size,
+                mode,
+                ..Entry::default()
+            },
         }
     }
 }
@@ -121,22 +141,36 @@ impl Mount {
             [source] => (path(source), None),
             [source, target] => (path(source), Some(path(target))),
             _ => {
-                return Err(Error::usage(format!("volume {text:?}: expected SRC[:DST][:ro]")));
+                return Err(Error::usage(format!(
+                    "volume {text:?}: expected SRC[:DST][:ro]"
+                )));
             }
         };
         if source.as_os_str().is_empty() {
-            return Err(Error::usage(format!("volume {text:?}: the source is empty")));
+            return Err(Error::usage(format!(
+                "volume {text:?}: the source is empty"
+            )));
         }
-        Ok(Mount::Bind { source, target, read_only: read_only.unwrap_or(false) })
+        Ok(Mount::Bind {
+            source,
+            target,
+            read_only: read_only.unwrap_or(false),
+        })
     }
 
     /// Reads `DST[:size=N,mode=M]`, as docker's `--tmpfs` has it.
     pub fn parse_tmpfs(text: &OsStr) -> Result<Self> {
         let bytes = text.as_bytes();
-        let colon = bytes.iter().position(|&byte| byte == b':').unwrap_or(bytes.len());
+        let colon = bytes
+            .iter()
+            .position(|&byte| byte == b':')
+            .unwrap_or(bytes.len());
         let (target, options) = bytes.split_at(colon);
         let (mut size, mut mode) = (None, None);
-        for option in options.split(|&byte| byte == b':' || byte == b',').filter(|option| !option.is_empty()) {
+        for option in options
+            .split(|&byte| byte == b':' || byte == b',')
+            .filter(|option| !option.is_empty())
+        {
             match option.split_at_checked(5) {
                 Some((b"size=", value)) => size = Some(OsString::from_vec(value.to_vec())),
                 Some((b"mode=", value)) => mode = Some(OsString::from_vec(value.to_vec())),
@@ -148,7 +182,11 @@ impl Mount {
                 }
             }
         }
-        Ok(Mount::Tmpfs { target: PathBuf::from(OsStr::from_bytes(target)), size, mode })
+        Ok(Mount::Tmpfs {
+            target: PathBuf::from(OsStr::from_bytes(target)),
+            size,
+            mode,
+        })
     }
 }
 
@@ -157,7 +195,11 @@ mod tests {
     use super::*;
 
     fn bind(source: &str, target: Option<&str>, read_only: bool) -> Mount {
-        Mount::Bind { source: source.into(), target: target.map(PathBuf::from), read_only }
+        Mount::Bind {
+            source: source.into(),
+            target: target.map(PathBuf::from),
+            read_only,
+        }
     }
 
     #[test]
@@ -170,7 +212,11 @@ mod tests {
             ("/a:/b:rw", bind("/a", Some("/b"), false)),
             (".:relative", bind(".", Some("relative"), false)),
         ] {
-            assert_eq!(Mount::parse_volume(OsStr::new(text)).unwrap(), mount, "{text}");
+            assert_eq!(
+                Mount::parse_volume(OsStr::new(text)).unwrap(),
+                mount,
+                "{text}"
+            );
         }
         for text in ["", ":/b", "ro", "/a:/b:ro:x", "/a:/b:/c"] {
             assert!(Mount::parse_volume(OsStr::new(text)).is_err(), "{text:?}");
@@ -187,7 +233,15 @@ mod tests {
             ("/t:size=50%,mode=0755", text("50%"), text("0755")),
         ] {
             let mount = Mount::parse_tmpfs(OsStr::new(words)).unwrap();
-            assert_eq!(mount, Mount::Tmpfs { target: "/t".into(), size, mode }, "{words}");
+            assert_eq!(
+                mount,
+                Mount::Tmpfs {
+                    target: "/t".into(),
+                    size,
+                    mode
+                },
+                "{words}"
+            );
         }
         assert!(Mount::parse_tmpfs(OsStr::new("/t:uid=0")).is_err());
     }

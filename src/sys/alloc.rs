@@ -38,21 +38,33 @@ impl Default for Bump {
 impl Bump {
     /// Two whole regions.
     pub const fn new() -> Self {
-        Bump { small: Region::new(), large: Region::new() }
+        Bump {
+            small: Region::new(),
+            large: Region::new(),
+        }
     }
 
     fn region(&self, size: usize) -> &Region {
-        if size < LARGE { &self.small } else { &self.large }
+        if size < LARGE {
+            &self.small
+        } else {
+            &self.large
+        }
     }
 
     fn holder(&self, pointer: *mut u8) -> Option<&Region> {
-        [&self.small, &self.large].into_iter().find(|region| region.offset(pointer) < SIZE)
+        [&self.small, &self.large]
+            .into_iter()
+            .find(|region| region.offset(pointer) < SIZE)
     }
 }
 
 impl Region {
     const fn new() -> Self {
-        Region { block: UnsafeCell::new([0; SIZE]), used: AtomicUsize::new(0) }
+        Region {
+            block: UnsafeCell::new([0; SIZE]),
+            used: AtomicUsize::new(0),
+        }
     }
 
     /// How far `pointer` is from the start; `SIZE` or more when it is not in this region.
@@ -66,8 +78,13 @@ impl Region {
         let mut used = self.used.load(Ordering::Relaxed);
         loop {
             let offset = (start + used).next_multiple_of(layout.align()) - start;
-            let end = offset.checked_add(layout.size()).filter(|&end| end <= SIZE)?;
-            match self.used.compare_exchange_weak(used, end, Ordering::Relaxed, Ordering::Relaxed) {
+            let end = offset
+                .checked_add(layout.size())
+                .filter(|&end| end <= SIZE)?;
+            match self
+                .used
+                .compare_exchange_weak(used, end, Ordering::Relaxed, Ordering::Relaxed)
+            {
                 Ok(_) => return Some((start + offset) as *mut u8),
                 Err(now) => used = now,
             }
@@ -79,7 +96,11 @@ impl Region {
     fn resize_last(&self, pointer: *mut u8, old: usize, new: usize) -> bool {
         let offset = self.offset(pointer);
         let (old, new) = (offset + old, offset + new);
-        new <= SIZE && self.used.compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        new <= SIZE
+            && self
+                .used
+                .compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 }
 
@@ -136,7 +157,12 @@ mod tests {
         unsafe {
             let a = bump.alloc(layout(3, 1));
             let b = bump.alloc(layout(8, 8));
-            assert!(holds(a) && holds(b) && (b as usize).is_multiple_of(8) && b as usize >= a as usize + 3);
+            assert!(
+                holds(a)
+                    && holds(b)
+                    && (b as usize).is_multiple_of(8)
+                    && b as usize >= a as usize + 3
+            );
             b.write_bytes(7, 8);
             assert_eq!(bump.realloc(b, layout(8, 8), 64), b);
             let c = bump.alloc(layout(1, 1));

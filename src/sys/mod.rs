@@ -35,7 +35,9 @@ fn answer(value: c_long) -> Result<c_long, Errno> {
         return Ok(value);
     }
     // SAFETY: the address of this thread's own errno is always valid.
-    Err(Errno::from_raw_os_error(unsafe { *libc::__errno_location() }))
+    Err(Errno::from_raw_os_error(unsafe {
+        *libc::__errno_location()
+    }))
 }
 
 /// The kernel's struct clone_args, in its first version (clone3(2), Linux 5.3).
@@ -76,7 +78,10 @@ pub enum Cloned {
 /// The new process has one thread only, whatever locks the others held: it may make system calls and no more, must not
 /// allocate or panic, and must never return from the caller's function.
 pub unsafe fn clone(flags: u64) -> Result<Cloned, Errno> {
-    let args = CloneArgs { flags: flags | CLONE_CLEAR_SIGHAND, ..CloneArgs::default() };
+    let args = CloneArgs {
+        flags: flags | CLONE_CLEAR_SIGHAND,
+        ..CloneArgs::default()
+    };
     // SAFETY: no CLONE_VM, so that the child runs on a copy of this stack; the rest is the caller's promise.
     match answer(unsafe { libc::syscall(libc::SYS_clone3, &args, size_of::<CloneArgs>()) }) {
         Ok(0) => return Ok(Cloned::Child { handlers: false }),
@@ -108,7 +113,8 @@ pub unsafe fn vfork(
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     // SAFETY: `top` is the aligned end of a slice that is borrowed until this returns. With CLONE_VM libc's clone is the
     // bare system call with a jump to `body`; it touches nothing else in musl and glibc.
-    answer(unsafe { libc::clone(body, top.cast(), flags, argument) }.into()).map(|pid| pid as RawPid)
+    answer(unsafe { libc::clone(body, top.cast(), flags, argument) }.into())
+        .map(|pid| pid as RawPid)
 }
 
 /// execve(2). Returns only when it failed.
@@ -127,7 +133,15 @@ pub unsafe fn execve(path: &CStr, argv: *const *const c_char, envp: *const *cons
 pub fn set_signal_mask(mask: SignalSet) -> SignalSet {
     let mut old = SignalSet(0);
     // SAFETY: both sets are 8 bytes, as the last argument says. It cannot fail with valid addresses.
-    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &mask.0, &mut old.0, 8) };
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &mask.0,
+            &mut old.0,
+            8,
+        )
+    };
     old
 }
 
@@ -138,7 +152,15 @@ type KernelSigaction = [u64; 4];
 pub fn signal_disposition(signal: i32) -> Result<usize, Errno> {
     let mut old: KernelSigaction = [0; 4];
     // SAFETY: `old` has room for the kernel's struct; a null pointer asks for no change.
-    answer(unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, core::ptr::null::<u64>(), &mut old, 8) })?;
+    answer(unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            signal,
+            core::ptr::null::<u64>(),
+            &mut old,
+            8,
+        )
+    })?;
     Ok(old[0] as usize)
 }
 
@@ -146,7 +168,16 @@ pub fn signal_disposition(signal: i32) -> Result<usize, Errno> {
 pub fn set_signal_disposition(signal: i32, disposition: usize) -> Result<(), Errno> {
     let new: KernelSigaction = [disposition as u64, 0, 0, 0];
     // SAFETY: `new` is as large as the kernel's struct, and names no handler, so that no code of ours is called.
-    answer(unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &new, core::ptr::null::<u64>(), 8) }).map(drop)
+    answer(unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            signal,
+            &new,
+            core::ptr::null::<u64>(),
+            8,
+        )
+    })
+    .map(drop)
 }
 
 /// A descriptor from which the signals of `set` are read, closed on exec (signalfd4(2)).
@@ -217,11 +248,25 @@ struct MountAttr {
 
 /// Makes the mount at `path` and every mount below it read-only, in one call (mount_setattr(2), Linux 5.12).
 pub fn set_tree_read_only(path: &CStr) -> Result<(), Errno> {
-    let attr = MountAttr { attr_set: libc::MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let attr = MountAttr {
+        attr_set: libc::MOUNT_ATTR_RDONLY,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: 0,
+    };
     let size = size_of::<MountAttr>();
     let flags = libc::AT_RECURSIVE;
     // SAFETY: `path` is NUL-terminated by its type and `attr` is as long as `size` says.
-    let result = unsafe { libc::syscall(libc::SYS_mount_setattr, libc::AT_FDCWD, path.as_ptr(), flags, &attr, size) };
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            flags,
+            &attr,
+            size,
+        )
+    };
     answer(result).map(drop)
 }
 

@@ -46,7 +46,10 @@ impl Ran {
 /// `rootlet run -t never` with `arguments`, without input.
 pub fn rootlet<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(ROOTLET);
-    command.args(["run", "-t", "never"]).args(arguments).stdin(Stdio::null());
+    command
+        .args(["run", "-t", "never"])
+        .args(arguments)
+        .stdin(Stdio::null());
     command
 }
 
@@ -69,14 +72,22 @@ pub fn shell(script: &str) -> Ran {
 /// As [`shell`], with `$1` and so on.
 pub fn shell_with(script: &str, arguments: &[&OsStr]) -> Ran {
     let mut command = Command::new("sh");
-    command.args(["-c", script, "sh"]).args(arguments).env("rootlet", ROOTLET).stdin(Stdio::null());
+    command
+        .args(["-c", script, "sh"])
+        .args(arguments)
+        .env("rootlet", ROOTLET)
+        .stdin(Stdio::null());
     finish(command)
 }
 
 /// Starts `command` and waits for its end, its output and its errors.
 pub fn finish(mut command: Command) -> Ran {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    await_end(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
+    await_end(
+        command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}")),
+    )
 }
 
 /// Waits for the end of `child` and of its output.
@@ -89,22 +100,41 @@ pub fn await_end(child: Child) -> Ran {
         panic!("process {pid} or one that it left holds the output open after {DEADLINE:?}");
     };
     let output = output.unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end_matches('\n').to_string();
-    let status = output.status.code().or(output.status.signal().map(|signal| 128 + signal));
-    Ran { status: status.unwrap(), out: text(&output.stdout), err: text(&output.stderr) }
+    let text = |bytes: &[u8]| {
+        String::from_utf8_lossy(bytes)
+            .trim_end_matches('\n')
+            .to_string()
+    };
+    let status = output
+        .status
+        .code()
+        .or(output.status.signal().map(|signal| 128 + signal));
+    Ran {
+        status: status.unwrap(),
+        out: text(&output.stdout),
+        err: text(&output.stderr),
+    }
 }
 
 /// Sends a signal to a process that has not been waited for.
 pub fn send(pid: u32, signal: i32) {
     // SAFETY: takes and returns plain numbers.
-    assert_eq!(unsafe { libc::kill(pid as i32, signal) }, 0, "kill({pid}, {signal})");
+    assert_eq!(
+        unsafe { libc::kill(pid as i32, signal) },
+        0,
+        "kill({pid}, {signal})"
+    );
 }
 
 /// A line of /proc/PID/status, such as `SigBlk`, of the text of that file.
 #[track_caller]
 pub fn field<'a>(status: &'a str, name: &str) -> &'a str {
-    let value = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    value.unwrap_or_else(|| panic!("no {name} in {status:?}")).trim()
+    let value = status
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    value
+        .unwrap_or_else(|| panic!("no {name} in {status:?}"))
+        .trim()
 }
 
 /// A directory of one's own that is removed when the test is over.
@@ -115,7 +145,8 @@ impl Dir {
     pub fn new() -> Dir {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("rootlet-test-{}-{number}", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("rootlet-test-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Dir(path.canonicalize().unwrap())
     }
@@ -140,7 +171,9 @@ impl Dir {
     /// The names in it, sorted.
     pub fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.0).unwrap();
-        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }
@@ -164,7 +197,10 @@ impl Drop for Dir {
 
 /// Says why the test that calls this cannot be made here. Where everything has to work, that is a failure.
 pub fn skip(reason: &str) {
-    assert!(std::env::var_os("ROOTLET_MUST_WORK").is_none_or(|value| value != "1"), "skipped: {reason}");
+    assert!(
+        std::env::var_os("ROOTLET_MUST_WORK").is_none_or(|value| value != "1"),
+        "skipped: {reason}"
+    );
     eprintln!("skipped: {reason}");
 }
 
