@@ -119,11 +119,8 @@ pub fn await_end(child: Child) -> Ran {
 /// Sends a signal to a process that has not been waited for.
 pub fn send(pid: u32, signal: i32) {
     // SAFETY: takes and returns plain numbers.
-    assert_eq!(
-        unsafe { libc::kill(pid as i32, signal) },
-        0,
-        "kill({pid}, {signal})"
-    );
+    let sent = unsafe { libc::kill(pid as i32, signal) };
+    assert_eq!(sent, 0, "kill({pid}, {signal})");
 }
 
 /// A line of /proc/PID/status, such as `SigBlk`, of the text of that file.
