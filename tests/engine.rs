@@ -126,10 +126,8 @@ fn a_container_outlives_the_thread_that_launched_it() {
     assert_eq!(sent_back(&mut connection, "two"), "two");
     rootlet::sys::kill(pid, libc::SIGKILL).unwrap();
     // SAFETY: a null pointer asks for no status.
-    assert_eq!(
-        unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::__WALL) },
-        pid
-    );
+    let waited = unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::__WALL) };
+    assert_eq!(waited, pid);
     assert_eq!(sent_back(&mut connection, "three"), "");
 }
 

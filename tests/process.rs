@@ -360,10 +360,8 @@ fn a_signal_to_the_whole_process_group_reaches_the_command_once() {
         let mut listener = Listener::start(options);
         for number in [libc::SIGINT, libc::SIGUSR1, libc::SIGHUP, libc::SIGQUIT] {
             // SAFETY: takes and returns plain numbers.
-            assert_eq!(
-                unsafe { libc::kill(-(listener.child.id() as i32), number) },
-                0
-            );
+            let sent = unsafe { libc::kill(-(listener.child.id() as i32), number) };
+            assert_eq!(sent, 0);
             assert_eq!(listener.line(), number.to_string(), "{options:?}");
         }
         listener.end();
