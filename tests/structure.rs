@@ -10,11 +10,11 @@ const ARROWS: [(&str, &[&str]); 7] = [
     ("child", &["sys"]),
     ("parent", &["plan", "child", "host", "sys", "error"]),
     ("front", &["spec", "error"]),
-    ("sys.rs", &[]),
+    ("sys", &[]),
 ];
 
 /// Where `unsafe` may stand.
-const UNSAFE: [&str; 3] = ["child/", "sys.rs", "parent/clone.rs"];
+const UNSAFE: [&str; 3] = ["child/", "sys/", "parent/clone.rs"];
 
 fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")

@@ -209,10 +209,19 @@ impl Running<'_> {
         }
     }
 
+    /// [`Running::kill`], and waits until it is done. Somebody who has waited already leaves nothing to be done.
+    fn end(&mut self) {
+        self.kill();
+        if let Err(error) = self.reap() {
+            log::debug!("{error}");
+        }
+    }
+
     /// Waits until the command has ended.
     ///
     /// # Errors
-    /// A step of the set-up that was refused, or a set-up that was killed.
+    /// A step of the set-up that was refused, a set-up that was killed, or a status that went to somebody else: to a
+    /// `waitpid(-1, __WALL)` of the calling program, or, without init, to nobody because the program ignores SIGCHLD.
     pub fn wait(mut self, observer: &mut dyn Observer) -> Result<Outcome> {
         while let Some(event) = self.next_event() {
             observer.event(self.plan, &event);
@@ -231,8 +240,7 @@ impl Running<'_> {
                 step,
                 errno,
             } => {
-                self.kill();
-                self.reap();
+                self.end();
                 Some(Err(self.failure(process, step, errno)))
             }
             Event::Exited(status) => Some(self.ended(Outcome::Exited(status))),
@@ -243,7 +251,8 @@ impl Running<'_> {
 
     /// init has told how the command ended.
     fn ended(&mut self, outcome: Outcome) -> Result<Outcome> {
-        self.reap();
+        // Known already: who else may have waited for init does not matter.
+        let _ = self.reap();
         if self.ready {
             Ok(outcome)
         } else {
@@ -255,7 +264,7 @@ impl Running<'_> {
     /// set-up or init was killed.
     fn silence(&mut self) -> Result<Outcome> {
         let place = self.last_place();
-        let outcome = self.reap();
+        let outcome = self.reap()?;
         if self.ready {
             Ok(outcome)
         } else {
@@ -318,8 +327,7 @@ impl Running<'_> {
 
     /// After a failure outside: if the new process has failed too, then its cause is the true one.
     fn childs_cause(&mut self) -> Option<Error> {
-        self.kill();
-        self.reap();
+        self.end();
         while let Some(event) = self.next_event() {
             if let Event::Failed {
                 process,
@@ -334,9 +342,9 @@ impl Running<'_> {
     }
 
     /// Waits for the first process, once. It sends no SIGCHLD, so that `__WALL` is needed.
-    fn reap(&mut self) -> Outcome {
+    fn reap(&mut self) -> Result<Outcome> {
         if let Some(outcome) = self.reaped {
-            return outcome;
+            return Ok(outcome);
         }
         let outcome = loop {
             let options = rustix::process::WaitOptions::from_bits_retain(libc::__WALL as u32);
@@ -349,15 +357,13 @@ impl Running<'_> {
                     }
                 }
                 Ok(None) | Err(rustix::io::Errno::INTR) => {}
-                // Somebody else in this program has waited for all children, whatever they are.
-                Err(errno) => {
-                    log::warn!("waiting for the container: {}", Errno::from(errno));
-                    break Outcome::Killed(libc::SIGKILL);
-                }
+                // Somebody else in this program has waited for every child, or it ignores SIGCHLD and there is no init:
+                // an exec makes a process one that sends it, and the kernel then keeps no status for anybody.
+                Err(errno) => return Err(Error::setup("wait for the container", errno)),
             }
         };
         self.reaped = Some(outcome);
-        outcome
+        Ok(outcome)
     }
 
     fn channel_fd(&self) -> rustix::fd::BorrowedFd<'_> {
@@ -369,8 +375,7 @@ impl Drop for Running<'_> {
     /// Ends what still runs.
     fn drop(&mut self) {
         if self.reaped.is_none() {
-            self.kill();
-            self.reap();
+            self.end();
         }
     }
 }

@@ -18,6 +18,11 @@ pub const GRACE: Duration = Duration::from_secs(2);
 /// # Errors
 /// See [`super::launch`] and [`Running::wait`].
 pub fn supervise(plan: &Plan, trace: bool, observer: &mut dyn Observer) -> Result<Outcome> {
+    if plan.init.is_empty() {
+        // The command itself is our child then, and if we ignored SIGCHLD nobody would learn how it ended.
+        sys::set_signal_disposition(libc::SIGCHLD, libc::SIG_DFL)
+            .map_err(|errno| Error::setup("set what SIGCHLD does", errno))?;
+    }
     let mask = sys::set_signal_mask(SignalSet::ALL);
     let outcome = supervise_blocked(plan, trace, mask, observer);
     sys::set_signal_mask(mask);
