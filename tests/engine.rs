@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
+/// A container that runs a script; in bash, since dash knows no descriptor above 9.
 fn plan(script: &str, pass_fds: Vec<i32>) -> Plan {
-    let command = ["sh", "-c", script].map(Into::into).to_vec();
+    let command = ["bash", "-c", script].map(Into::into).to_vec();
     let spec = Spec {
         command,
         pass_fds,

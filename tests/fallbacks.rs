@@ -233,7 +233,7 @@ fn caught_by_init() -> u64 {
     let (mut ours, theirs) = UnixStream::pair().unwrap();
     let fd = theirs.as_raw_fd();
     let script = format!("echo ready >&{fd}; read -r line <&{fd}; exit 7");
-    let command = ["sh", "-c", &script].map(Into::into).to_vec();
+    let command = ["bash", "-c", &script].map(Into::into).to_vec();
     let spec = Spec {
         command,
         pass_fds: vec![fd],

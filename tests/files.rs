@@ -243,6 +243,14 @@ fn mounts_never_reach_the_host() {
 }
 
 #[test]
+fn a_mount_that_is_made_outside_later_does_not_appear_inside() {
+    let script = r#"mount -t tmpfs t /mnt && mount --make-shared /mnt && mkdir /mnt/sub && mkfifo /mnt/up /mnt/go
+        "$0" run -t never sh -c 'echo up >/mnt/up; read go </mnt/go; grep -c " /mnt/sub " /proc/self/mountinfo' &
+        read up </mnt/up; mount -t tmpfs t /mnt/sub; echo go >/mnt/go; wait"#;
+    assert_eq!(run(["sh", "-c", script, ROOTLET]).ok(), "0");
+}
+
+#[test]
 fn a_thousand_volumes_are_laid_down_with_few_open_files() {
     let dir = Dir::new();
     let numbers = 0..1000;
