@@ -217,16 +217,22 @@ impl Running<'_> {
         }
     }
 
-    /// Waits until the command has ended.
+    /// Waits until the command has ended. A terminal of the command's own is not read from: a caller that asks for one
+    /// takes [`Event::Terminal`] from [`Running::next_event`].
     ///
     /// # Errors
     /// A step of the set-up that was refused, a set-up that was killed, or a status that went to somebody else: to a
     /// `waitpid(-1, __WALL)` of the calling program, or, without init, to nobody because the program ignores SIGCHLD.
     pub fn wait(mut self, observer: &mut dyn Observer) -> Result<Outcome> {
+        // Kept open: nobody reads it here, but closing it would hang the command's terminal up.
+        let mut _terminal = None;
         while let Some(event) = self.next_event() {
             observer.event(self.plan, &event);
             if let Some(end) = self.ending(&event) {
                 return end;
+            }
+            if let Event::Terminal(outer) = event {
+                _terminal = Some(outer);
             }
         }
         self.silence()

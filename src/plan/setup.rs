@@ -78,7 +78,11 @@ pub fn list(
     slots: &mut Slots,
     arena: &mut Arena,
 ) -> Result<Vec<Entry>> {
-    let mut list = vec![must(Step::Tie), must(Step::CloseOthers)];
+    let mut list = Vec::new();
+    if is_tied(spec, facts) {
+        list.push(must(Step::Tie));
+    }
+    list.push(must(Step::CloseOthers));
     if facts.ignores_sigchld {
         list.push(must(Step::SetSignal {
             signal: libc::SIGCHLD,
@@ -92,7 +96,9 @@ pub fn list(
             gid,
             drop_groups: !ids.deny_setgroups,
         }));
-        list.push(must(Step::Tie));
+        if is_tied(spec, facts) {
+            list.push(must(Step::Tie));
+        }
     }
     list.extend(namespaces(spec, arena)?.into_iter().map(must));
     list.push(must(Step::MakePrivate));
@@ -127,6 +133,12 @@ pub fn list(
         list.push(must(Step::LeadSession));
     }
     Ok(list)
+}
+
+/// Whether the new process is killed with the thread that launched it. Where that may end before the program does, only
+/// the life pipe ties; but without an init nobody would watch the pipe.
+fn is_tied(spec: &Spec, facts: &Facts) -> bool {
+    facts.main_thread || !spec.init
 }
 
 /// The namespaces that the new process makes once it has its ids, and the clocks.
@@ -196,7 +208,7 @@ pub fn init_list(spec: &Spec, facts: &Facts, tty: bool, arena: &mut Arena) -> Re
     if sweep {
         list.push(must(Step::Subreaper));
     }
-    if sweep || !facts.main_thread {
+    if sweep && is_tied(spec, facts) {
         list.push(must(Step::Untie));
     }
     let shared_group = !tty && facts.controlling_terminal;
