@@ -148,7 +148,7 @@ impl Supervisor {
     /// A signal that went to the launcher's whole process group, by the terminal or by kill(2), has reached the command
     /// already when it is in that group. This process is in it too: it has the same signal pending, from outside.
     fn pass_on(&self, signal: i32) {
-        if self.shared_group && sys::take_pending(signal) == Some(0) {
+        if self.shared_group && (sys::take_pending(signal) == Some(0) || is_outdated(signal)) {
             return;
         }
         // What was stopped as a group goes on as a group.
@@ -161,6 +161,14 @@ impl Supervisor {
         // The command may have ended a moment ago: then there is nobody to be told.
         let _ = sys::kill(to, signal);
     }
+}
+
+/// Whether the group was stopped again after it was sent this SIGCONT: of the two the kernel keeps the later one only
+/// (signal(7)), and the command has had both.
+fn is_outdated(signal: i32) -> bool {
+    let [stop, input, output] =
+        [::libc::SIGTSTP, ::libc::SIGTTIN, ::libc::SIGTTOU].map(SignalSet::only);
+    signal == ::libc::SIGCONT && sys::pending_signals().0 & (stop.0 | input.0 | output.0) != 0
 }
 
 fn end_of(status: WaitStatus) -> End {

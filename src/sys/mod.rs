@@ -201,6 +201,14 @@ pub fn take_pending(signal: i32) -> Option<RawPid> {
     Some(info[4])
 }
 
+/// The signals that wait until this thread no longer blocks them (rt_sigpending(2)).
+pub fn pending_signals() -> SignalSet {
+    let mut set = SignalSet(0);
+    // SAFETY: the set is 8 bytes, as the last argument says. It cannot fail with a valid address.
+    unsafe { libc::syscall(libc::SYS_rt_sigpending, &mut set.0, 8) };
+    set
+}
+
 /// kill(2): `pid` below -1 means that process group.
 pub fn kill(pid: RawPid, signal: i32) -> Result<(), Errno> {
     // SAFETY: takes and returns plain numbers.
