@@ -60,8 +60,8 @@ pub struct Task<'a> {
     pub keep: &'a [RawFd],
     /// The signals that the command starts with blocked: the caller's.
     pub mask: SignalSet,
-    /// The settings and the size of the caller's terminal, where it has one.
-    pub terminal: Option<(Termios, Winsize)>,
+    /// The settings and the size of the caller's terminal, where it has one; the settings where they are meant for us.
+    pub terminal: Option<(Option<Termios>, Winsize)>,
     /// Whether each step is reported when it is done.
     pub trace: bool,
     /// A stack for the process that becomes the command.

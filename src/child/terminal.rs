@@ -25,7 +25,9 @@ pub fn open_terminal(task: &mut Task<'_>) -> Result<(), Errno> {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let inner = ::rustix::pty::ioctl_tiocgptpeer(&outer, flags)?;
     if let Some((settings, size)) = &task.terminal {
-        tcsetattr(&inner, OptionalActions::Now, settings)?;
+        if let Some(settings) = settings {
+            tcsetattr(&inner, OptionalActions::Now, settings)?;
+        }
         tcsetwinsize(&inner, *size)?;
     }
     send_terminal(task, &outer)?;

@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// How long a command that was asked to end (SIGTERM, at its time limit) has before it is made to (SIGKILL).
 pub const GRACE: Duration = Duration::from_secs(2);
 
+/// How often a container in the background looks whether it has been put in front.
+const GLANCE: Duration = Duration::from_millis(100);
+
 /// Launches `plan` and stays until the command has ended; every signal that the calling process gets meanwhile goes to
 /// the command. For a program whose only job this is: the calling thread has every signal blocked while it runs.
 ///
@@ -57,6 +60,7 @@ fn supervise_blocked(
             .and_then(|timeout| Instant::now().checked_add(timeout)),
         timed_out: false,
         asked_to_stop: false,
+        stopped: false,
     };
     supervisor.watch()
 }
@@ -74,6 +78,8 @@ struct Supervisor<'a, 'o> {
     timed_out: bool,
     /// A stop signal has been passed on, and the command is expected to stop.
     asked_to_stop: bool,
+    /// The command has stopped.
+    stopped: bool,
 }
 
 impl Supervisor<'_, '_> {
@@ -83,8 +89,9 @@ impl Supervisor<'_, '_> {
                 break end;
             }
         };
+        self.finish_output();
         if let Some(terminal) = &mut self.terminal {
-            terminal.finish();
+            terminal.suspend();
         }
         match outcome {
             Ok(_) if self.timed_out => Ok(Outcome::TimedOut),
@@ -99,6 +106,7 @@ impl Supervisor<'_, '_> {
             .as_ref()
             .map(Terminal::wanted)
             .unwrap_or_default();
+        let in_background = self.terminal.as_ref().is_some_and(Terminal::in_background);
         let first = match &self.command {
             Some(command) => rustix::fd::AsFd::as_fd(command),
             None => self.running.channel_fd(),
@@ -110,19 +118,31 @@ impl Supervisor<'_, '_> {
         polled.extend(
             wanted
                 .iter()
-                .map(|&(fd, flags)| PollFd::from_borrowed_fd(fd, flags)),
+                .map(|&(_, fd, flags)| PollFd::from_borrowed_fd(fd, flags)),
         );
-        let timeout = self
+        let left = self
             .deadline
-            .map(|deadline| timespec(deadline.saturating_duration_since(Instant::now())));
-        match poll(&mut polled, timeout.as_ref()) {
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let timeout = if in_background {
+            Some(left.map_or(GLANCE, |left| left.min(GLANCE)))
+        } else {
+            left
+        };
+        match poll(&mut polled, timeout.map(timespec).as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(errno) => return Err(Error::setup("wait for the container", errno)),
         }
         let happened: Vec<PollFlags> = polled.iter().map(PollFd::revents).collect();
         drop(polled);
         if let Some(terminal) = &mut self.terminal {
-            terminal.relay(&happened[2..]);
+            if !terminal.relay(&happened[2..]) {
+                // The kernel would tell the session's leader only, and that is init.
+                self.running.signal(libc::SIGHUP);
+                terminal.hang_up();
+            }
+            if in_background {
+                terminal.come_to_front();
+            }
         }
         if happened[1].contains(PollFlags::IN) {
             self.take_signals();
@@ -179,18 +199,59 @@ impl Supervisor<'_, '_> {
         Ok(None)
     }
 
+    /// Passes on what the command has written last. A reader who does not read is waited for, unless the time is over or
+    /// somebody wants us to end.
+    fn finish_output(&mut self) {
+        while let Some(terminal) = &mut self.terminal
+            && terminal.has_more_output()
+        {
+            let wanted = terminal.wanted();
+            let mut polled = vec![PollFd::new(&self.signals, PollFlags::IN)];
+            polled.extend(
+                wanted
+                    .iter()
+                    .map(|&(_, fd, flags)| PollFd::from_borrowed_fd(fd, flags)),
+            );
+            let patience = if self.timed_out {
+                Some(timespec(Duration::ZERO))
+            } else {
+                None
+            };
+            let ready = poll(&mut polled, patience.as_ref());
+            let happened: Vec<PollFlags> = polled.iter().map(PollFd::revents).collect();
+            drop(polled);
+            if !terminal.relay(&happened[1..]) {
+                return;
+            }
+            let harmless = [libc::SIGCHLD, libc::SIGCONT, libc::SIGPIPE, libc::SIGWINCH];
+            let asked_to_end = self
+                .read_signals()
+                .iter()
+                .any(|(signal, ..)| !harmless.contains(signal));
+            if ready == Ok(0) || asked_to_end {
+                return;
+            }
+        }
+    }
+
     fn take_signals(&mut self) {
+        for (signal, code, sender) in self.read_signals() {
+            self.take_signal(signal, code, sender);
+        }
+    }
+
+    /// The signals that have come: number, si_code and sender.
+    fn read_signals(&self) -> Vec<(i32, i32, i32)> {
         // The kernel's struct signalfd_siginfo: 128 bytes, and in them ssi_signo, ssi_errno, ssi_code, ssi_pid first.
         let mut buffer = [0u8; 128 * 16];
-        let Ok(length) = rustix::io::read(&self.signals, &mut buffer) else {
-            return;
+        let length = rustix::io::read(&self.signals, &mut buffer).unwrap_or(0);
+        let number = |info: &[u8], at: usize| {
+            i32::from_ne_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]])
         };
-        for info in buffer[..length].chunks_exact(128) {
-            let field = |at: usize| {
-                i32::from_ne_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]])
-            };
-            self.take_signal(field(0), field(8), field(12));
-        }
+        let signals = buffer[..length].chunks_exact(128);
+        signals
+            .map(|info| (number(info, 0), number(info, 8), number(info, 12)))
+            .collect()
     }
 
     fn take_signal(&mut self, signal: i32, code: i32, sender: i32) {
@@ -203,9 +264,15 @@ impl Supervisor<'_, '_> {
             libc::SIGWINCH if self.terminal.is_some() => {
                 return self.terminal.iter().for_each(Terminal::resize);
             }
-            libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => self.asked_to_stop = true,
+            libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => {
+                self.asked_to_stop = true;
+                if self.stopped {
+                    return self.command_stopped();
+                }
+            }
             libc::SIGCONT => {
                 self.asked_to_stop = false;
+                self.stopped = false;
                 self.terminal.iter_mut().for_each(Terminal::resume);
             }
             _ => {}
@@ -220,22 +287,29 @@ impl Supervisor<'_, '_> {
     /// Stops with the command, when somebody is there who will continue both: the shell that stopped us, or the one
     /// before which ^Z was typed into the command's terminal.
     fn command_stopped(&mut self) {
-        match &mut self.terminal {
-            Some(terminal) => {
-                terminal.suspend();
-                if !self.asked_to_stop {
-                    // As the terminal would have done: the whole group, since a script may have started us.
-                    let _ = sys::kill(0, libc::SIGTSTP);
-                }
-            }
-            None if self.asked_to_stop => {}
-            None => return,
+        // Without a terminal between, ^Z stops the command in its own right, and we may hear of that first.
+        self.stopped = true;
+        if self.terminal.is_none() && !self.asked_to_stop {
+            return;
         }
-        self.asked_to_stop = false;
-        let _ = sys::kill(
-            rustix::process::getpid().as_raw_nonzero().get(),
-            libc::SIGSTOP,
-        );
+        self.terminal.iter_mut().for_each(Terminal::suspend);
+        if std::mem::take(&mut self.asked_to_stop) {
+            let _ = sys::kill(
+                rustix::process::getpid().as_raw_nonzero().get(),
+                libc::SIGSTOP,
+            );
+            return;
+        }
+        // As the terminal would have done: the whole group, since a script may have started us; and by SIGTSTP's own
+        // action, for which the kernel looks whether anybody could continue us (setpgid(2), orphaned process groups).
+        let mask = sys::set_signal_mask(SignalSet(
+            SignalSet::ALL.0 & !SignalSet::only(libc::SIGTSTP).0,
+        ));
+        let _ = sys::kill(0, libc::SIGTSTP);
+        sys::set_signal_mask(mask);
+        // Continued, or never stopped: then nobody sends the SIGCONT for which the command waits.
+        sys::take_pending(libc::SIGCONT);
+        self.take_signal(libc::SIGCONT, 0, 0);
     }
 
     fn time_is_over(&mut self) {

@@ -11,10 +11,21 @@ use rustix::termios::{
 /// Bytes that are on their way in one direction at most.
 const RELAYED: usize = 16 * 1024;
 
-/// The settings and the size of the terminal on standard input, or else output, or else error.
-pub fn callers_settings() -> Option<(Termios, Winsize)> {
+/// The settings and the size of the terminal on standard input, or else output, or else error. In the background the
+/// settings are not for us, but for the program in front: a shell that edits a line, say.
+pub fn callers_settings() -> Option<(Option<Termios>, Winsize)> {
     let terminal = callers_terminal()?;
-    Some((tcgetattr(terminal).ok()?, tcgetwinsize(terminal).ok()?))
+    let settings = if in_front(terminal) {
+        tcgetattr(terminal).ok()
+    } else {
+        None
+    };
+    Some((settings, tcgetwinsize(terminal).ok()?))
+}
+
+/// Whether the terminal is this process group's to use.
+fn in_front(terminal: BorrowedFd<'_>) -> bool {
+    rustix::termios::tcgetpgrp(terminal) == Ok(rustix::process::getpgrp())
 }
 
 fn callers_terminal() -> Option<BorrowedFd<'static>> {
@@ -34,6 +45,8 @@ pub struct Keeper {
     pid: i32,
     life: Option<OwnedFd>,
     in_raw_mode: bool,
+    /// Others have had the terminal since its settings were remembered.
+    outdated: bool,
 }
 
 impl Keeper {
@@ -51,22 +64,33 @@ impl Keeper {
             pid,
             life: Some(life),
             in_raw_mode: false,
+            outdated: false,
         })
     }
 
     /// Every key goes through as it is: only while this process is in the foreground, since the terminal is shared.
     fn enter_raw_mode(&mut self) {
         let terminal = rustix::stdio::stdin();
-        let foreground = rustix::termios::tcgetpgrp(terminal) == Ok(rustix::process::getpgrp());
-        if foreground && !self.in_raw_mode {
-            self.in_raw_mode = tcsetattr(terminal, OptionalActions::Now, &self.raw).is_ok();
+        if self.in_raw_mode {
+            return;
         }
+        if !in_front(terminal) {
+            self.outdated = true;
+            return;
+        }
+        if self.outdated
+            && let Ok(keeper) = Keeper::new()
+        {
+            *self = keeper;
+        }
+        self.in_raw_mode = tcsetattr(terminal, OptionalActions::Now, &self.raw).is_ok();
     }
 
     fn leave_raw_mode(&mut self) {
         if std::mem::take(&mut self.in_raw_mode) {
             // After the output has gone out, as a program does that leaves the terminal to another.
             let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Drain, &self.saved);
+            self.outdated = true;
         }
     }
 }
@@ -83,12 +107,27 @@ impl Drop for Keeper {
 
 /// The outer side of the command's terminal, and what is on its way to and from it.
 pub struct Terminal {
-    outer: OwnedFd,
+    /// None when it has hung up.
+    outer: Option<OwnedFd>,
     keeper: Option<Keeper>,
     /// Typed, not yet taken by the command's terminal.
     input: Vec<u8>,
     input_ended: bool,
-    outer_ended: bool,
+    /// The last byte that was typed: whether the next one starts a line.
+    last_input: u8,
+    /// Shown, not yet taken by whoever reads our standard output.
+    output: Vec<u8>,
+}
+
+/// What a relay waits for.
+#[derive(Clone, Copy)]
+pub enum End {
+    /// The command's terminal.
+    Outer,
+    /// Our standard input.
+    Input,
+    /// Our standard output.
+    Output,
 }
 
 impl Terminal {
@@ -99,29 +138,42 @@ impl Terminal {
             &outer,
             rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NONBLOCK,
         );
+        let (input, output) = (Vec::new(), Vec::new());
         let mut terminal = Terminal {
-            outer,
+            outer: Some(outer),
             keeper,
-            input: Vec::new(),
+            input,
             input_ended: false,
-            outer_ended: false,
+            last_input: b'\n',
+            output,
         };
         terminal.resume();
         terminal
     }
 
-    /// What is to be waited for: standard input while there is room for it, the command's terminal.
-    pub fn wanted(&self) -> Vec<(BorrowedFd<'_>, PollFlags)> {
+    /// What is to be waited for: in each direction the source while nothing is on its way, else the sink.
+    pub fn wanted(&self) -> Vec<(End, BorrowedFd<'_>, PollFlags)> {
         let mut wanted = Vec::new();
-        if !self.outer_ended {
-            let pending = if self.input.is_empty() {
+        if !self.output.is_empty() {
+            wanted.push((End::Output, rustix::stdio::stdout(), PollFlags::OUT));
+        }
+        if let Some(outer) = &self.outer {
+            let read = if self.output.is_empty() {
+                PollFlags::IN
+            } else {
+                PollFlags::empty()
+            };
+            let write = if self.input.is_empty() {
                 PollFlags::empty()
             } else {
                 PollFlags::OUT
             };
-            wanted.push((self.outer.as_fd(), PollFlags::IN | pending));
+            // One that is not waited for must be left out: its end would be reported all the same, again and again.
+            if !(read | write).is_empty() {
+                wanted.push((End::Outer, outer.as_fd(), read | write));
+            }
             if self.reads_input() {
-                wanted.push((rustix::stdio::stdin(), PollFlags::IN));
+                wanted.push((End::Input, rustix::stdio::stdin(), PollFlags::IN));
             }
         }
         wanted
@@ -133,63 +185,107 @@ impl Terminal {
         ours && !self.input_ended && self.input.is_empty()
     }
 
-    /// Moves what can be moved; `happened` answers [`Terminal::wanted`].
-    pub fn relay(&mut self, happened: &[PollFlags]) {
-        if happened
-            .first()
-            .is_some_and(|flags| flags.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR))
-        {
-            self.pass_output();
-        }
-        if happened.get(1).is_some_and(|flags| !flags.is_empty()) {
-            self.take_input();
-        }
-        if !self.input.is_empty() {
-            self.pass_input();
+    /// Whether the caller's terminal is used by others. Nothing tells a running job that it was put in front, so that
+    /// [`Terminal::come_to_front`] has to ask now and then.
+    pub fn in_background(&self) -> bool {
+        self.outer.is_some()
+            && self
+                .keeper
+                .as_ref()
+                .is_some_and(|keeper| !keeper.in_raw_mode)
+    }
+
+    /// Takes the caller's terminal if it is ours to use by now.
+    pub fn come_to_front(&mut self) {
+        if in_front(rustix::stdio::stdin()) {
+            self.resume();
         }
     }
 
-    /// One piece of the command's output; false when there is no more now.
-    fn pass_output(&mut self) -> bool {
-        let mut buffer = [0u8; RELAYED];
-        match rustix::io::read(&self.outer, &mut buffer) {
-            Ok(length @ 1..) => {
-                if write_all(rustix::stdio::stdout(), &buffer[..length]).is_err() {
-                    // Nobody reads us any more: the command's terminal hangs up, as the reader's has.
-                    self.outer_ended = true;
+    /// Moves what can be moved; `happened` answers [`Terminal::wanted`]. False when nobody reads our output any more.
+    pub fn relay(&mut self, happened: &[PollFlags]) -> bool {
+        let mut is_read = true;
+        let ends: Vec<End> = self.wanted().into_iter().map(|(end, ..)| end).collect();
+        for (end, _) in ends
+            .into_iter()
+            .zip(happened)
+            .filter(|(_, flags)| !flags.is_empty())
+        {
+            match end {
+                End::Outer => {
+                    self.take_output();
+                    self.pass_input();
                 }
-                true
-            }
-            Err(Errno::INTR) => true,
-            Err(Errno::AGAIN) => false,
-            // EIO: no process has the inner side open. One may open it again by its name, but then as a new user of it.
-            Ok(_) | Err(_) => {
-                self.outer_ended = true;
-                false
+                End::Input => self.take_input(),
+                End::Output => is_read = self.pass_output(),
             }
         }
+        is_read
+    }
+
+    /// One piece of the command's output, when the last one has gone.
+    fn take_output(&mut self) {
+        let Some(outer) = self.outer.as_ref().filter(|_| self.output.is_empty()) else {
+            return;
+        };
+        let mut buffer = [0u8; RELAYED];
+        match rustix::io::read(outer, &mut buffer) {
+            Ok(length @ 1..) => self.output.extend_from_slice(&buffer[..length]),
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            // EIO: no process has the inner side open. One may open it again by its name, but then as a new user of it.
+            Ok(_) | Err(_) => self.hang_up(),
+        }
+    }
+
+    /// Writes no more than a pipe takes without blocking when it is ready (PIPE_BUF): standard output is shared with
+    /// others, and so is not ours to put into non-blocking mode.
+    fn pass_output(&mut self) -> bool {
+        let length = self.output.len().min(rustix::pipe::PIPE_BUF);
+        match rustix::io::write(rustix::stdio::stdout(), &self.output[..length]) {
+            Ok(length) => drop(self.output.drain(..length)),
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            Err(_) => return false,
+        }
+        true
+    }
+
+    /// The end of the command's terminal.
+    pub fn hang_up(&mut self) {
+        self.outer = None;
+        self.input.clear();
+        self.output.clear();
     }
 
     fn take_input(&mut self) {
         let mut buffer = [0u8; RELAYED];
         match rustix::io::read(rustix::stdio::stdin(), &mut buffer) {
-            Ok(length @ 1..) => self.input.extend_from_slice(&buffer[..length]),
+            Ok(length @ 1..) => {
+                self.input.extend_from_slice(&buffer[..length]);
+                self.last_input = buffer[length - 1];
+            }
             Err(Errno::INTR | Errno::AGAIN) => {}
             Ok(_) | Err(_) => self.end_input(),
         }
     }
 
-    /// The end of a file that is not a terminal becomes what a terminal has for it, ^D.
+    /// The end of a file that is not a terminal becomes what a terminal has for it: ^D, and twice after a line without
+    /// its end, since the first one then only hands that over.
     fn end_input(&mut self) {
         self.input_ended = true;
-        if let Ok(settings) = tcgetattr(&self.outer) {
-            self.input
-                .push(settings.special_codes[SpecialCodeIndex::VEOF]);
+        if let Some(settings) = self.outer.as_ref().and_then(|outer| tcgetattr(outer).ok()) {
+            let times = if self.last_input == b'\n' { 1 } else { 2 };
+            self.input.extend(std::iter::repeat_n(
+                settings.special_codes[SpecialCodeIndex::VEOF],
+                times,
+            ));
         }
     }
 
     fn pass_input(&mut self) {
-        match rustix::io::write(&self.outer, &self.input) {
+        let Some(outer) = self.outer.as_ref().filter(|_| !self.input.is_empty()) else {
+            return;
+        };
+        match rustix::io::write(outer, &self.input) {
             Ok(length) => drop(self.input.drain(..length)),
             Err(Errno::INTR | Errno::AGAIN) => {}
             Err(_) => self.input.clear(),
@@ -198,8 +294,9 @@ impl Terminal {
 
     /// The size of the caller's window has changed.
     pub fn resize(&self) {
-        if let Some(size) = callers_terminal().and_then(|terminal| tcgetwinsize(terminal).ok()) {
-            let _ = rustix::termios::tcsetwinsize(&self.outer, size);
+        let size = callers_terminal().and_then(|terminal| tcgetwinsize(terminal).ok());
+        if let (Some(outer), Some(size)) = (&self.outer, size) {
+            let _ = rustix::termios::tcsetwinsize(outer, size);
         }
     }
 
@@ -218,28 +315,11 @@ impl Terminal {
         }
     }
 
-    /// The command has ended: what it has written last is passed on, and the terminal is put back.
-    pub fn finish(&mut self) {
-        while !self.outer_ended && self.pass_output() {}
-        self.suspend();
+    /// The command has ended: whether there is something left that it has written.
+    pub fn has_more_output(&mut self) -> bool {
+        self.input_ended = true;
+        self.input.clear();
+        self.take_output();
+        !self.output.is_empty()
     }
-}
-
-/// Writes all of it, waiting where the descriptor is in non-blocking mode.
-fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
-    while !bytes.is_empty() {
-        match rustix::io::write(fd, bytes) {
-            Ok(length) => bytes = &bytes[length..],
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => {
-                let mut ready = [rustix::event::PollFd::from_borrowed_fd(
-                    fd.as_fd(),
-                    PollFlags::OUT,
-                )];
-                let _ = rustix::event::poll(&mut ready, None);
-            }
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(())
 }
