@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// How long anything may take that is certain to happen. Nothing is measured by it: it only keeps a failure from
 /// hanging.
-pub const DEADLINE: Duration = Duration::from_secs(8);
+pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Waits until `happened`, or fails saying `what` did not.
 pub fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
