@@ -148,7 +148,7 @@ impl Supervisor {
     /// A signal that went to the launcher's whole process group, by the terminal or by kill(2), has reached the command
     /// already when it is in that group. This process is in it too: it has the same signal pending, from outside.
     fn pass_on(&self, signal: i32) {
-        if self.shared_group && (sys::take_pending(signal) == Some(0) || is_outdated(signal)) {
+        if self.shared_group && (went_to_group(signal) || is_outdated(signal)) {
             return;
         }
         // What was stopped as a group goes on as a group.
@@ -160,6 +160,16 @@ impl Supervisor {
         };
         // The command may have ended a moment ago: then there is nobody to be told.
         let _ = sys::kill(to, signal);
+    }
+}
+
+/// Whether this signal has come to the whole group, from outside. What the terminal sends the launcher does not pass on:
+/// such a one is an older one, which says nothing of this one.
+fn went_to_group(signal: i32) -> bool {
+    match sys::take_pending(signal) {
+        Some((code, _)) if code > 0 => !super::is_typed(signal),
+        Some((_, sender)) => sender == 0,
+        _ => false,
     }
 }
 

@@ -130,6 +130,11 @@ fn drop_signal_handlers() {
     }
 }
 
+/// Whether the kernel sends this signal for what is done to a terminal, and then to the whole foreground group.
+pub fn is_typed(signal: i32) -> bool {
+    signal == ::libc::SIGINT || signal == ::libc::SIGQUIT || signal == ::libc::SIGWINCH
+}
+
 /// The descriptor of a slot, for rustix.
 fn borrow(fd: RawFd) -> BorrowedFd<'static> {
     // SAFETY: slots hold descriptors that are open until the step that closes them; -1 is never stored as an open one,

@@ -277,8 +277,9 @@ impl Supervisor<'_, '_> {
             }
             _ => {}
         }
-        // The terminal sends to a whole process group: without an init between, the command in it has its own already.
-        let terminals_own = from_kernel && self.plan.init.is_empty() && !self.plan.tty;
+        // The terminal sends to a whole process group, and so to the command in it. init may not have got it yet.
+        let whole_group = self.plan.init.is_empty() || crate::child::is_typed(signal);
+        let terminals_own = from_kernel && whole_group && !self.plan.tty;
         if !terminals_own {
             self.running.signal(signal);
         }

@@ -189,16 +189,17 @@ pub fn signalfd(set: SignalSet) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
-/// Takes `signal` from this thread's pending ones, if it is there, and returns the sender's process id as seen from
-/// this PID namespace: 0 for a sender outside of it and for the kernel (rt_sigtimedwait(2)).
-pub fn take_pending(signal: i32) -> Option<RawPid> {
+/// Takes `signal` from this thread's pending ones, if it is there. Returns its si_code, positive when the kernel sent it,
+/// and the sender's process id as seen from this PID namespace: 0 for a sender outside of it and for the kernel
+/// (rt_sigtimedwait(2)).
+pub fn take_pending(signal: i32) -> Option<(i32, RawPid)> {
     let set = SignalSet::only(signal);
     let now = [0i64; 2];
     // The kernel's siginfo_t is 128 bytes: si_signo, si_errno, si_code, padding, then si_pid for signals from kill(2).
     let mut info = [0i32; 32];
     // SAFETY: the set is 8 bytes, `info` has room for a siginfo_t, `now` for a 64-bit struct timespec.
     answer(unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, &set.0, &mut info, &now, 8) }).ok()?;
-    Some(info[4])
+    Some((info[2], info[4]))
 }
 
 /// The signals that wait until this thread no longer blocks them (rt_sigpending(2)).
