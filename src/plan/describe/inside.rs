@@ -1,105 +1,10 @@
-//! How each step looks to a reader: what is attempted (error messages), the system call with its arguments, plain words,
-//! and where to read more. The same text serves `--explain`, `--trace`, golden tests and errors.
+//! The steps of the processes inside in words.
 
-use super::{ParentStep, Plan};
-use crate::child::step::{Step, Text};
-use serde::Serialize;
-
-/// A step in words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Description {
-    /// What is attempted, with its arguments: the start of an error message.
-    pub attempt: String,
-    /// The system call, or the few, with their arguments.
-    pub call: String,
-    /// What it is for, for a reader who has never seen it.
-    pub words: String,
-    /// The manual page.
-    pub man: &'static str,
-}
-
-fn described(
-    attempt: impl Into<String>,
-    call: impl Into<String>,
-    man: &'static str,
-    words: &str,
-) -> Description {
-    Description {
-        attempt: attempt.into(),
-        call: call.into(),
-        man,
-        words: words.to_string(),
-    }
-}
+use super::{Description, clone_flags, described, names, signal_name};
+use crate::child::step::Step;
+use crate::plan::Plan;
 
 impl Plan {
-    /// A step of the launcher in words.
-    pub fn describe_parent(&self, step: ParentStep) -> Description {
-        let map = |name: &str, lines: Text, words: &str| {
-            let line = self
-                .arena
-                .get(lines)
-                .to_string_lossy()
-                .trim_end()
-                .replace('\n', ", ");
-            let call = format!("write(\"/proc/PID/{name}\", {line:?})");
-            described(
-                format!("write {line:?} to {name}"),
-                call,
-                "user_namespaces(7)",
-                words,
-            )
-        };
-        match step {
-            ParentStep::KeepTerminal => described(
-                "make a process that keeps the terminal's settings",
-                "pipe2(O_CLOEXEC); clone3(0)",
-                "termios(3)",
-                "your terminal will pass every key on as it is (raw mode); should this process be killed meanwhile, that one \
-                 puts the settings back",
-            ),
-            ParentStep::OpenChannels => described(
-                "make the pipe and the socket to the new process",
-                "pipe2(O_CLOEXEC); socketpair(AF_UNIX, SOCK_SEQPACKET)",
-                "pipe(2)",
-                "the pipe ties the lives together: while this process lives it holds the only end that can write, and when \
-                 it dies the container reads the end of the pipe and dies too; over the socket the container reports",
-            ),
-            ParentStep::Clone { flags } => described(
-                format!("make a process in new namespaces ({})", clone_flags(flags)),
-                format!("clone3({})", clone_flags(flags)),
-                "clone(2)",
-                "a copy of this process, in a user namespace where it has every capability, but only over what belongs to \
-                 that namespace; with CLONE_NEWPID it is process 1 there",
-            ),
-            ParentStep::DenySetgroups => described(
-                "write \"deny\" to setgroups",
-                "write(\"/proc/PID/setgroups\", \"deny\")",
-                "user_namespaces(7)",
-                "nobody inside may drop a group: a group can also be what keeps you from a file; without this the kernel \
-                 lets no ordinary user write the group map",
-            ),
-            ParentStep::WriteUidMap { lines } => map(
-                "uid_map",
-                lines,
-                "inside id, outside id, how many: whoever has the inside user id there is that user here",
-            ),
-            ParentStep::WriteGidMap { lines } => map("gid_map", lines, "the same for groups"),
-            ParentStep::Release => described(
-                "release the new process",
-                "write(life pipe, 1 byte)",
-                "pipe(7)",
-                "the child has waited for its ids; now it goes on",
-            ),
-            ParentStep::Supervise => described(
-                "wait for the command",
-                "poll(signals, reports, terminal); waitid()",
-                "poll(2)",
-                "signals and the terminal are passed on to the command until it ends; its exit status becomes this one's",
-            ),
-        }
-    }
-
     /// A step of a process inside in words.
     pub fn describe(&self, step: Step) -> Description {
         let show = |text| self.arena.show(text);
@@ -441,22 +346,6 @@ fn namespace(flag: i32) -> (&'static str, &'static str, &'static str) {
     }
 }
 
-fn clone_flags(flags: u64) -> String {
-    names(
-        flags,
-        &[
-            (libc::CLONE_NEWUSER as u64, "CLONE_NEWUSER"),
-            (libc::CLONE_NEWPID as u64, "CLONE_NEWPID"),
-            (libc::CLONE_NEWNS as u64, "CLONE_NEWNS"),
-            (libc::CLONE_NEWIPC as u64, "CLONE_NEWIPC"),
-            (libc::CLONE_NEWUTS as u64, "CLONE_NEWUTS"),
-            (libc::CLONE_NEWCGROUP as u64, "CLONE_NEWCGROUP"),
-            (libc::CLONE_NEWNET as u64, "CLONE_NEWNET"),
-            (libc::CLONE_NEWTIME as u64, "CLONE_NEWTIME"),
-        ],
-    )
-}
-
 fn mount_flags(flags: u32) -> String {
     names(
         u64::from(flags),
@@ -466,26 +355,4 @@ fn mount_flags(flags: u32) -> String {
             (libc::MS_NOEXEC, "MS_NOEXEC"),
         ],
     )
-}
-
-fn names(flags: u64, known: &[(u64, &str)]) -> String {
-    let names: Vec<&str> = known
-        .iter()
-        .filter(|(bit, _)| flags & bit != 0)
-        .map(|(_, name)| *name)
-        .collect();
-    if names.is_empty() {
-        "0".to_string()
-    } else {
-        names.join("|")
-    }
-}
-
-/// The name of a signal: `SIGTERM`, or `SIGRTMIN+3` and the like for those without one.
-pub fn signal_name(signal: i32) -> String {
-    match nix::sys::signal::Signal::try_from(signal) {
-        Ok(signal) => signal.as_str().to_string(),
-        Err(_) if signal >= 34 => format!("SIGRTMIN+{}", signal - 34),
-        Err(_) => format!("signal {signal}"),
-    }
 }

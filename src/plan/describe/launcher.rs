@@ -1,0 +1,74 @@
+//! The launcher's steps in words.
+
+use super::{Description, clone_flags, described};
+use crate::child::step::Text;
+use crate::plan::{ParentStep, Plan};
+
+impl Plan {
+    /// A step of the launcher in words.
+    pub fn describe_parent(&self, step: ParentStep) -> Description {
+        let map = |name: &str, lines: Text, words: &str| {
+            let line = self
+                .arena
+                .get(lines)
+                .to_string_lossy()
+                .trim_end()
+                .replace('\n', ", ");
+            let call = format!("write(\"/proc/PID/{name}\", {line:?})");
+            described(
+                format!("write {line:?} to {name}"),
+                call,
+                "user_namespaces(7)",
+                words,
+            )
+        };
+        match step {
+            ParentStep::KeepTerminal => described(
+                "make a process that keeps the terminal's settings",
+                "pipe2(O_CLOEXEC); clone3(0)",
+                "termios(3)",
+                "your terminal will pass every key on as it is (raw mode); should this process be killed meanwhile, that one \
+                 puts the settings back",
+            ),
+            ParentStep::OpenChannels => described(
+                "make the pipe and the socket to the new process",
+                "pipe2(O_CLOEXEC); socketpair(AF_UNIX, SOCK_SEQPACKET)",
+                "pipe(2)",
+                "the pipe ties the lives together: while this process lives it holds the only end that can write, and when \
+                 it dies the container reads the end of the pipe and dies too; over the socket the container reports",
+            ),
+            ParentStep::Clone { flags } => described(
+                format!("make a process in new namespaces ({})", clone_flags(flags)),
+                format!("clone3({})", clone_flags(flags)),
+                "clone(2)",
+                "a copy of this process, in a user namespace where it has every capability, but only over what belongs to \
+                 that namespace; with CLONE_NEWPID it is process 1 there",
+            ),
+            ParentStep::DenySetgroups => described(
+                "write \"deny\" to setgroups",
+                "write(\"/proc/PID/setgroups\", \"deny\")",
+                "user_namespaces(7)",
+                "nobody inside may drop a group: a group can also be what keeps you from a file; without this the kernel \
+                 lets no ordinary user write the group map",
+            ),
+            ParentStep::WriteUidMap { lines } => map(
+                "uid_map",
+                lines,
+                "inside id, outside id, how many: whoever has the inside user id there is that user here",
+            ),
+            ParentStep::WriteGidMap { lines } => map("gid_map", lines, "the same for groups"),
+            ParentStep::Release => described(
+                "release the new process",
+                "write(life pipe, 1 byte)",
+                "pipe(7)",
+                "the child has waited for its ids; now it goes on",
+            ),
+            ParentStep::Supervise => described(
+                "wait for the command",
+                "poll(signals, reports, terminal); waitid()",
+                "poll(2)",
+                "signals and the terminal are passed on to the command until it ends; its exit status becomes this one's",
+            ),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! How each step looks to a reader: what is attempted (error messages), the system call with its arguments, plain words,
+//! and where to read more. The same text serves `--explain`, `--trace`, golden tests and errors.
+
+mod inside;
+mod launcher;
+
+use serde::Serialize;
+
+/// A step in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Description {
+    /// What is attempted, with its arguments: the start of an error message.
+    pub attempt: String,
+    /// The system call, or the few, with their arguments.
+    pub call: String,
+    /// What it is for, for a reader who has never seen it.
+    pub words: String,
+    /// The manual page.
+    pub man: &'static str,
+}
+
+fn described(
+    attempt: impl Into<String>,
+    call: impl Into<String>,
+    man: &'static str,
+    words: &str,
+) -> Description {
+    Description {
+        attempt: attempt.into(),
+        call: call.into(),
+        man,
+        words: words.to_string(),
+    }
+}
+
+fn clone_flags(flags: u64) -> String {
+    names(
+        flags,
+        &[
+            (libc::CLONE_NEWUSER as u64, "CLONE_NEWUSER"),
+            (libc::CLONE_NEWPID as u64, "CLONE_NEWPID"),
+            (libc::CLONE_NEWNS as u64, "CLONE_NEWNS"),
+            (libc::CLONE_NEWIPC as u64, "CLONE_NEWIPC"),
+            (libc::CLONE_NEWUTS as u64, "CLONE_NEWUTS"),
+            (libc::CLONE_NEWCGROUP as u64, "CLONE_NEWCGROUP"),
+            (libc::CLONE_NEWNET as u64, "CLONE_NEWNET"),
+            (libc::CLONE_NEWTIME as u64, "CLONE_NEWTIME"),
+        ],
+    )
+}
+
+fn names(flags: u64, known: &[(u64, &str)]) -> String {
+    let names: Vec<&str> = known
+        .iter()
+        .filter(|(bit, _)| flags & bit != 0)
+        .map(|(_, name)| *name)
+        .collect();
+    if names.is_empty() {
+        "0".to_string()
+    } else {
+        names.join("|")
+    }
+}
+
+/// The name of a signal: `SIGTERM`, or `SIGRTMIN+3` and the like for those without one.
+pub fn signal_name(signal: i32) -> String {
+    match nix::sys::signal::Signal::try_from(signal) {
+        Ok(signal) => signal.as_str().to_string(),
+        Err(_) if signal >= 34 => format!("SIGRTMIN+{}", signal - 34),
+        Err(_) => format!("signal {signal}"),
+    }
+}
