@@ -1,4 +1,5 @@
 //! One error type for the whole library, with one [`Display`](std::fmt::Display).
+#![forbid(unsafe_code)]
 
 use std::fmt;
 

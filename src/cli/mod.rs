@@ -1,4 +1,5 @@
 //! The verbs, one file each.
+#![forbid(unsafe_code)]
 
 mod report;
 mod run;

@@ -3,6 +3,7 @@
 use rootlet::child::record::Process;
 use rootlet::child::step::Step;
 use rootlet::error::{Errno, Error};
+use rootlet::plan::describe::signal_name;
 use rootlet::plan::explain::process_name;
 use rootlet::plan::{Enforced, ParentStep};
 use rootlet::{Event, Observer, Outcome, Plan};
@@ -116,13 +117,15 @@ impl Observer for Report {
                 self.stepped_down.push(note);
             }
             Event::Ready { pid, nanos } => {
+                log::info!("the command is process {pid}");
                 self.pid = Some(pid);
                 self.trace_command(plan, nanos, Step::Ready);
             }
-            Event::Started { nanos } => {
+            Event::Started { init, nanos } => {
                 self.trace_command(plan, nanos, Step::Exec);
                 let line = StatusLine::Started {
                     pid: self.pid,
+                    init_pid: init,
                     enforced: &plan.enforced,
                     stepped_down: &self.stepped_down,
                 };
@@ -130,11 +133,15 @@ impl Observer for Report {
                     eprintln!("rootlet: {error}");
                 }
             }
+            Event::Stopped(signal) => {
+                log::info!("the command was stopped by {}", signal_name(signal))
+            }
             _ => {}
         }
     }
 
     fn parent_step(&mut self, plan: &Plan, step: ParentStep) {
+        log::debug!("{}", plan.describe_parent(step).call);
         if self.traced_since.is_some() {
             let number = plan
                 .parent
@@ -166,6 +173,8 @@ enum StatusLine<'a> {
     Started {
         /// The command's process as the caller sees it.
         pid: Option<i32>,
+        /// init's, likewise; none when the command itself is process 1 inside.
+        init_pid: Option<i32>,
         enforced: &'a Enforced,
         stepped_down: &'a [String],
     },

@@ -1,4 +1,5 @@
 //! FACTS: read-only questions to this machine and about the caller, asked once, before anything is decided.
+#![forbid(unsafe_code)]
 
 use crate::error::Result;
 use crate::spec::{Mount, Spec};

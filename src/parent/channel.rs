@@ -48,6 +48,8 @@ pub enum Event {
     },
     /// The exec has happened, unless [`Event::Failed`] came first.
     Started {
+        /// init, as the launcher sees it; none when the command itself is process 1.
+        init: Option<i32>,
         /// When.
         nanos: u64,
     },
@@ -125,6 +127,7 @@ impl Channel {
                 nanos: record.nanos,
             },
             Kind::Started => Event::Started {
+                init: Some(sender),
                 nanos: record.nanos,
             },
             Kind::Terminal => Event::Terminal(terminal?),

@@ -1,4 +1,5 @@
 //! The two places where a process is made.
+#![allow(unsafe_code)]
 
 use crate::child::{self, Task};
 use crate::sys::{self, Cloned, RawFd, RawPid};

@@ -2,6 +2,7 @@
 //!
 //! [`launch`] does a [`Plan`] and returns a [`Running`] container. What a command-line tool wants besides (signals passed
 //! on, a terminal, a time limit) is [`supervise`].
+#![deny(unsafe_code)]
 
 mod channel;
 mod clone;

@@ -186,6 +186,7 @@ impl Supervisor<'_, '_> {
         self.observer.event(
             self.plan,
             &Event::Started {
+                init: None,
                 nanos: crate::child::record::now(true),
             },
         );

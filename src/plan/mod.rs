@@ -2,6 +2,7 @@
 //!
 //! A [`Plan`] is a short list of steps for each process that walks one, one arena that holds every string with its NUL,
 //! and numbered slots for descriptors. It can be printed, compared and fuzzed without any privilege.
+#![forbid(unsafe_code)]
 
 mod arena;
 mod command;

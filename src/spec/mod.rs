@@ -2,6 +2,7 @@
 //!
 //! Every front (flags, a TOML file, code) writes a [`Spec`] and nothing else; [`crate::plan`] turns it into steps. There
 //! is no input or output here, and nothing is checked that needs to know the host.
+#![forbid(unsafe_code)]
 
 mod identity;
 mod mount;
