@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use support::{Dir, Ran, field, finish, rootlet};
+use support::{Dir, ROOTLET, Ran, field, finish, rootlet, run};
 
 const NEW: [i64; 5] = [
     libc::SYS_clone3,
@@ -18,8 +18,13 @@ const NEW: [i64; 5] = [
     libc::SYS_move_mount,
 ];
 
-/// A filter that answers `errno` to these system calls, and lets all others through (seccomp(2)).
+/// A filter that answers `errno` to these system calls, and lets all others through.
 fn filter(calls: &[i64], errno: i32) -> Vec<libc::sock_filter> {
+    filter_to(calls, libc::SECCOMP_RET_ERRNO | errno as u32)
+}
+
+/// A filter that does `action` at these system calls, and lets all others through (seccomp(2)).
+fn filter_to(calls: &[i64], action: u32) -> Vec<libc::sock_filter> {
     let statement = |code: u32, k: u32, jt: u8| libc::sock_filter {
         code: code as u16,
         jt,
@@ -40,11 +45,7 @@ fn filter(calls: &[i64], errno: i32) -> Vec<libc::sock_filter> {
         libc::SECCOMP_RET_ALLOW,
         0,
     ));
-    filter.push(statement(
-        libc::BPF_RET | libc::BPF_K,
-        libc::SECCOMP_RET_ERRNO | errno as u32,
-        0,
-    ));
+    filter.push(statement(libc::BPF_RET | libc::BPF_K, action, 0));
     filter
 }
 
@@ -260,4 +261,66 @@ fn the_callers_signal_handlers_are_gone_inside_with_and_without_clone3() {
         caught_by_init()
     });
     assert_eq!(without_clone3.join().unwrap(), 0);
+}
+
+#[test]
+fn a_set_up_that_is_killed_is_told_with_its_step() {
+    for (call, options, words) in [
+        (
+            libc::SYS_sethostname,
+            &["--hostname", "box"][..],
+            "the setup process was killed by SIGSYS at its step",
+        ),
+        (
+            libc::SYS_sethostname,
+            &["--hostname", "box", "--no-init"],
+            ": set the host name to \"box\"",
+        ),
+        (
+            libc::SYS_setpgid,
+            &[],
+            "the process that was to become the command was killed by SIGSYS before its exec",
+        ),
+        (
+            libc::SYS_setpgid,
+            &["--no-init"],
+            "the command process was killed by SIGSYS at its step 1: lead a process group",
+        ),
+    ] {
+        let filter = filter_to(&[call], libc::SECCOMP_RET_KILL_PROCESS);
+        let mut command = rootlet(options.iter().chain(&["true"]));
+        // SAFETY: setsid, so that there is no terminal and the command leads a group; then two system calls.
+        unsafe {
+            command.pre_exec(move || {
+                libc::setsid();
+                install(&filter)
+            })
+        };
+        finish(command).fails(125, &[words]);
+    }
+}
+
+#[test]
+fn a_hidden_proc_is_stepped_down_from_aloud_or_refused() {
+    // Under a mount that hides a part of /proc no fresh one may be mounted in a user namespace further in.
+    let inner = |options: &str, command: &str| {
+        let script = format!(
+            "mount -t tmpfs none /proc/acpi || mount -t tmpfs none /proc/fs\nexec '{ROOTLET}' run -t never {options} -- {command}"
+        );
+        run(["sh", "-c", &script])
+    };
+    let ran = inner("--status-fd 1", "true");
+    assert_eq!(ran.status, 0, "{ran:#?}");
+    assert!(ran.err.contains("note: mount proc on /proc: Operation not permitted (EPERM); instead: keep the host's /proc"), "{ran:#?}");
+    assert!(
+        ran.out.contains(r#""stepped_down":["mount proc on /proc"#),
+        "{ran:#?}"
+    );
+    inner("--strict", "true").fails(
+        125,
+        &[
+            "mount proc on /proc: Operation not permitted (EPERM)",
+            "hint: parts of /proc are hidden",
+        ],
+    );
 }
