@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use support::{Dir, ROOTLET, Ran, field, finish, rootlet, run};
+use support::{Dir, PROGRAMS, ROOTLET, Ran, field, finish, rootfs, rootlet, run};
 
 const NEW: [i64; 5] = [
     libc::SYS_clone3,
@@ -196,22 +196,8 @@ fn volumes_below_a_tmpfs_work_without_the_new_calls() {
 
 #[test]
 fn a_root_of_ones_own_works_without_the_new_calls() {
-    let root = Dir::new();
-    for name in ["usr", "bin", "lib", "lib64", "proc", "dev"] {
-        root.directory(name);
-    }
-    let arguments = [
-        "--rootfs",
-        root.text(),
-        "-v",
-        "/usr:ro",
-        "-v",
-        "/bin:ro",
-        "-v",
-        "/lib:ro",
-        "-v",
-        "/lib64:ro",
-    ];
+    let root = rootfs();
+    let arguments = [&["--rootfs", root.text()], &PROGRAMS[..]].concat();
     let script = "ls /; cut -d ' ' -f 5 /proc/self/mountinfo | grep -c '^/$'; echo x >/dev/null";
     without_each(|calls, errno| {
         let ran = run_without(
@@ -221,7 +207,7 @@ fn a_root_of_ones_own_works_without_the_new_calls() {
         );
         assert_eq!(
             ran.ok(),
-            "bin\ndev\nlib\nlib64\nproc\nusr\n1",
+            "bin\ndev\nlib\nlib64\nmnt\nproc\ntmp\nusr\n1",
             "{calls:?} {errno}"
         );
     });

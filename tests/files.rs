@@ -4,33 +4,12 @@ mod support;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use support::{Dir, ROOTLET, inside, run, shell, shell_with};
+use support::{Dir, PROGRAMS, ROOTLET, inside, rootfs, run, shell, shell_with};
 
 /// A container whose command is `rootlet run ARGUMENTS`, after `prepare` has made mounts that the host does not have.
 fn nested(prepare: &str, arguments: &[&str]) -> support::Ran {
     let script = format!(r#"set -e; {prepare}; exec "$0" run -t never "$@""#);
     run(["sh", "-c", &script, ROOTLET].iter().chain(arguments))
-}
-
-/// A root file system made of the host's programs, as volumes.
-const PROGRAMS: [&str; 8] = [
-    "-v",
-    "/usr:ro",
-    "-v",
-    "/bin:ro",
-    "-v",
-    "/lib:ro",
-    "-v",
-    "/lib64:ro",
-];
-
-/// An empty root file system with the mount points that [`PROGRAMS`] need.
-fn rootfs() -> Dir {
-    let dir = Dir::new();
-    for name in ["usr", "bin", "lib", "lib64", "proc", "dev", "mnt", "tmp"] {
-        dir.directory(name);
-    }
-    dir
 }
 
 /// What a script prints in the root file system `root`.

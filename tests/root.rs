@@ -10,7 +10,7 @@ const RANGE: [&str; 4] = ["--uidmap", "0:100000:65536", "--gidmap", "0:100000:65
 /// Whether ranges can be mapped; otherwise the test that calls this is skipped.
 fn may_map() -> bool {
     if !support::is_root() {
-        eprintln!("skipped: this is about being root");
+        support::skip("this is about being root");
         return false;
     }
     true

@@ -101,7 +101,7 @@ impl Supervisor {
             }
             let [life, ended] = events;
             if ended.revents().contains(PollFlags::IN) {
-                // Only that there was one matters; which child it was, waitid knows.
+                // Only that there was one matters; which child it was, wait4 knows.
                 let mut signals = [0u8; 128];
                 let _ = ::rustix::io::read(&self.ended, &mut signals);
             }

@@ -25,8 +25,8 @@ use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::process::{WaitId, WaitIdOptions};
 use std::time::Duration;
 
-/// Bytes of stack for the process that becomes the command: it makes system calls only.
-const COMMAND_STACK: usize = 16 * 1024;
+/// Bytes of stack for the process that becomes the command: plenty, since what is not touched costs nothing.
+const COMMAND_STACK: usize = 64 * 1024;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -272,10 +272,17 @@ impl Running<'_> {
     fn silence(&mut self) -> Result<Outcome> {
         let place = self.last_place();
         let outcome = self.reap()?;
-        if self.ready {
-            Ok(outcome)
-        } else {
-            Err(self.died_in_setup(outcome, place))
+        match outcome {
+            _ if !self.ready => Err(self.died_in_setup(outcome, place)),
+            // init's own status says nothing of the command's: either init has ended it on our word, by SIGKILL ...
+            Outcome::Exited(_) if !self.plan.init.is_empty() && self.life.is_none() => {
+                Ok(Outcome::Killed(libc::SIGKILL))
+            }
+            // ... or it could not tell.
+            Outcome::Exited(_) if !self.plan.init.is_empty() => Err(Error::broken(
+                "init ended without telling how the command ended",
+            )),
+            outcome => Ok(outcome),
         }
     }
 

@@ -217,3 +217,24 @@ pub fn installed(programs: &[&str]) -> bool {
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
+
+/// A root file system made of the host's programs, as volumes.
+pub const PROGRAMS: [&str; 8] = [
+    "-v",
+    "/usr:ro",
+    "-v",
+    "/bin:ro",
+    "-v",
+    "/lib:ro",
+    "-v",
+    "/lib64:ro",
+];
+
+/// An empty root file system with the mount points that [`PROGRAMS`] need.
+pub fn rootfs() -> Dir {
+    let dir = Dir::new();
+    for name in ["usr", "bin", "lib", "lib64", "proc", "dev", "mnt", "tmp"] {
+        dir.directory(name);
+    }
+    dir
+}
