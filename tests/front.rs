@@ -120,7 +120,7 @@ fn the_plan_is_explained_without_being_run() {
         "setup: ",
         "init: ",
         "command: ",
-        "clone3(CLONE_NEWUSER|CLONE_NEWPID)",
+        "clone3(CLONE_NEWUSER|CLONE_NEWPID|CLONE_VM)",
         "[user_namespaces(7)]",
         "execve(",
     ] {

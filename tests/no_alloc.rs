@@ -6,6 +6,7 @@ use rootlet::spec::{Mount, Net, Share, Tty, User};
 use rootlet::{Facts, Outcome, Plan, Spec, parent};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use support::Dir;
 
 /// The system's allocator, for one process.
@@ -49,13 +50,21 @@ unsafe impl GlobalAlloc for OneProcess {
 #[global_allocator]
 static ALLOCATOR: OneProcess = OneProcess;
 
+/// Launches in a copy of this program's memory, and in that memory itself, which has to come to the same.
 fn launch(spec: &Spec) -> rootlet::error::Result<Outcome> {
+    // A program that shares its memory with a container launches no other meanwhile.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let plan = Plan::new(spec, &Facts::gather(spec)?)?;
-    match plan.tty {
-        // The outer side of a terminal needs somebody who keeps it.
-        true => parent::supervise(&plan, true, &mut ()),
-        false => parent::launch(&plan, true, &mut ())?.wait(&mut ()),
+    let shared = parent::supervise(&plan, true, &mut ());
+    // The outer side of a terminal needs somebody who keeps it.
+    if plan.tty {
+        return shared;
     }
+    let copied = parent::launch(&plan, true, &mut ())?.wait(&mut ());
+    let text = |result: &rootlet::error::Result<Outcome>| format!("{result:?}");
+    assert_eq!(text(&shared), text(&copied));
+    copied
 }
 
 fn command(words: &[&str]) -> Spec {

@@ -1,14 +1,16 @@
 //! PID 1: starts the command, passes signals on, reaps orphans, and ends when the command or the launcher does.
 
-use ::core::ffi::{c_int, c_void};
+use ::core::ffi::c_void;
+use ::core::mem::MaybeUninit;
 use ::core::prelude::rust_2024::*;
 use ::rustix::event::{PollFd, PollFlags, poll};
 use ::rustix::fd::OwnedFd;
 use ::rustix::fs::{CWD, Mode, OFlags};
-use ::rustix::io::Errno;
-use ::rustix::process::{WaitOptions, WaitStatus, wait};
+use ::rustix::io::{Errno, IoSlice};
+use ::rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, UCred};
+use ::rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 
-use super::record::{Kind, Process};
+use super::record::{self, Kind, Process, Record};
 use super::step::{FAILED, Slot};
 use super::{Task, borrow, files, own_pid, walk};
 use crate::sys::{self, RawFd, RawPid, SignalSet};
@@ -23,24 +25,66 @@ pub fn become_subreaper(task: &mut Task<'_>) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Starts the command and waits until it has been executed.
-pub fn spawn_command(task: &mut Task<'_>) -> Result<(), Errno> {
+/// Starts the command's process and waits until it has executed the command, or has ended.
+pub fn spawn_command(task: &mut Task<'_>, foreign_pids: bool) -> Result<(), Errno> {
     task.init_pid = own_pid();
     let stack = ::core::mem::take(&mut task.stack);
     let argument: *mut Task<'_> = task;
-    // SAFETY: this process has one thread and waits in the call, so that nobody else uses the task meanwhile.
-    // `become_command` makes system calls, and writes to its stack and to the task.
-    task.command_pid = unsafe { sys::vfork(stack, become_command, argument.cast::<c_void>()) }?;
-    let pid = task.command_pid;
-    task.report(Kind::Started, Process::Init, 0, pid);
-    Ok(())
+    let flags = (::libc::CLONE_VM | ::libc::CLONE_VFORK | ::libc::SIGCHLD) as u64;
+    // SAFETY: this process has one thread and waits in the call (CLONE_VFORK), so that nobody else uses the task and the
+    // stack meanwhile. `become_command` makes system calls, and writes to its stack and to the task.
+    task.command_pid =
+        unsafe { sys::clone(flags, stack, become_command, argument.cast::<c_void>()) }?;
+    match task.executed {
+        true => report_started(task, foreign_pids),
+        // It has told of its failure, or was killed: then its end, which comes next, is that of a set-up.
+        false => Ok(()),
+    }
 }
 
-extern "C" fn become_command(argument: *mut c_void) -> c_int {
+extern "C" fn become_command(argument: *mut c_void) -> ! {
     // SAFETY: `spawn_command` gave a pointer to its task, and waits until this process is done with it.
     let task = unsafe { &mut *argument.cast::<Task<'_>>() };
     walk::walk(task, Process::Command, task.command);
     sys::exit(FAILED)
+}
+
+/// Tells the launcher that the command runs, and its process id. Where the container has ids of its own, the kernel
+/// translates it: a process may name another as the sender of a message, if it has CAP_SYS_ADMIN over the PID namespace
+/// (unix(7), SCM_CREDENTIALS), and the launcher reads that sender's id as it is outside.
+fn report_started(task: &Task<'_>, foreign_pids: bool) -> Result<(), Errno> {
+    let command = task.command_pid;
+    if !foreign_pids {
+        task.report(Kind::Started, Process::Init, 0, command);
+        return Ok(());
+    }
+    let record = Record {
+        kind: Kind::Started,
+        process: Process::Init,
+        step: 0,
+        value: 0,
+        nanos: record::now(task.trace),
+    };
+    let sender = UCred {
+        pid: Pid::from_raw(command).ok_or(Errno::SRCH)?,
+        uid: ::rustix::process::getuid(),
+        gid: ::rustix::process::getgid(),
+    };
+    let mut space = [MaybeUninit::uninit(); ::rustix::cmsg_space!(ScmCredentials(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    control.push(SendAncillaryMessage::ScmCredentials(sender));
+    let bytes = record.to_bytes();
+    let sent = ::rustix::net::sendmsg(
+        borrow(task.slot(Slot::RECORDS)),
+        &[IoSlice::new(&bytes)],
+        &mut control,
+        SendFlags::NOSIGNAL,
+    );
+    match sent {
+        // Nobody is there to be told: the life pipe says the same, and that is what is acted upon.
+        Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
+        Err(errno) => Err(errno),
+    }
 }
 
 /// Lives until the command ends. Does not return, but for an error.

@@ -38,7 +38,8 @@ use crate::sys::{self, RawFd, RawPid, SignalSet};
 use record::{Kind, Process, Record};
 use step::{Entry, Slot, Text};
 
-/// Everything that the processes inside need. The launcher makes it before the clone; they have it by copy-on-write.
+/// Everything that the processes inside need. The launcher makes it before the clone; they have a copy of it, or share it
+/// with a launcher that does not touch it.
 pub struct Task<'a> {
     /// Every string of the plan, each with its NUL.
     pub arena: &'a [u8],
@@ -68,10 +69,14 @@ pub struct Task<'a> {
     pub stack: &'a mut [MaybeUninit<u8>],
     /// Set to false when the kernel has no open_tree(2): sources are then paths, and are bound in the old way.
     pub detached: bool,
+    /// Whether signal handlers of the calling program are still installed in the new process.
+    pub handlers: bool,
     /// init's pid, for the command's tie; and the command's, once init has started it. Both as init sees them.
     pub init_pid: RawPid,
     /// See `init_pid`.
     pub command_pid: RawPid,
+    /// Whether the command's process has come to its exec, and was not refused it. It shares init's memory until then.
+    pub executed: bool,
 }
 
 impl<'a> Task<'a> {
@@ -104,9 +109,9 @@ impl<'a> Task<'a> {
     }
 }
 
-/// Lives as the container's first process, in the new process of [`sys::clone`]; `handlers` is that one's.
-pub fn run(task: &mut Task<'_>, handlers: bool) -> ! {
-    if handlers {
+/// Lives as the container's first process.
+pub fn run(task: &mut Task<'_>) -> ! {
+    if task.handlers {
         drop_signal_handlers();
     }
     walk::walk(task, Process::Setup, task.setup);

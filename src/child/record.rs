@@ -27,9 +27,9 @@ pub enum Kind {
     SteppedDown = 1,
     /// A step was refused with errno `value`, and that is the end.
     Failed = 2,
-    /// All is set up; the next thing is the exec. Sent by the process that becomes the command.
+    /// All is set up; the next thing is the exec. Sent by the process that becomes the command, where there is no init.
     Ready = 3,
-    /// The exec has happened, or has failed and said so. Sent by init.
+    /// The command has been executed, as process `value`; 0 stands for the sender of the message. Sent by init.
     Started = 4,
     /// The outer side of the command's terminal comes with this.
     Terminal = 8,

@@ -190,8 +190,12 @@ pub enum Step {
     /// prctl(PR_SET_CHILD_SUBREAPER): orphans come to init although it is not PID 1; and the list of its children is
     /// opened, by which it ends them.
     Subreaper,
-    /// clone(CLONE_VM|CLONE_VFORK): the process that becomes the command; init goes on when it has executed it.
-    SpawnCommand,
+    /// clone(CLONE_VM|CLONE_VFORK): the process that becomes the command; init goes on when it has executed it, and tells
+    /// the launcher.
+    SpawnCommand {
+        /// Whether process ids inside are others than the launcher's.
+        foreign_pids: bool,
+    },
     /// init's life: passes signals on, reaps, and ends when the command or the launcher does.
     Supervise {
         /// Whether the command is in the launcher's process group, and so gets the signals to that group itself.
@@ -208,7 +212,7 @@ pub enum Step {
     },
     /// rt_sigprocmask(2): the caller's mask.
     RestoreSignalMask,
-    /// Tells the launcher that all is set up.
+    /// Tells the launcher that all is set up, where no init tells it that the command has been executed.
     Ready,
     /// execve(2), in each directory of PATH in turn.
     Exec,

@@ -26,10 +26,7 @@ pub fn walk(task: &mut Task<'_>, process: Process, list: &[Entry]) {
             );
         }
         match perform(task, entry.step) {
-            // `Ready` is a report itself.
-            Ok(()) if task.trace && entry.step != Step::Ready => {
-                task.report(Kind::Done, process, number, 0)
-            }
+            Ok(()) if task.trace => task.report(Kind::Done, process, number, 0),
             Ok(()) => {}
             Err(errno) => step_down(task, process, number, entry, errno),
         }
@@ -128,7 +125,7 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
         Step::Rename { name } => ::rustix::thread::set_name(task.text(name)),
         Step::HideInit => ::rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable),
         Step::Subreaper => init::become_subreaper(task),
-        Step::SpawnCommand => init::spawn_command(task),
+        Step::SpawnCommand { foreign_pids } => init::spawn_command(task, foreign_pids),
         Step::Supervise {
             shared_group,
             sweep,
@@ -143,7 +140,12 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             task.report(Kind::Ready, Process::Command, 0, 0);
             Ok(())
         }
-        Step::Exec => Err(exec(task)),
+        Step::Exec => {
+            task.executed = true;
+            let errno = exec(task);
+            task.executed = false;
+            Err(errno)
+        }
     }
 }
 

@@ -16,8 +16,6 @@ pub struct Report {
     /// When this began, in nanoseconds of the real-time clock; none when nothing is traced.
     traced_since: Option<u64>,
     status: Option<StatusFile>,
-    /// The command's process, once it is known.
-    pid: Option<i32>,
     stepped_down: Vec<String>,
 }
 
@@ -26,7 +24,6 @@ impl Report {
         Report {
             traced_since: trace.then(now),
             status,
-            pid: None,
             stepped_down: Vec::new(),
         }
     }
@@ -60,14 +57,15 @@ impl Report {
             .map_or(Ok(()), |status| status.write(&line))
     }
 
-    /// The last steps of the command, which are reports of their own.
-    fn trace_command(&self, plan: &Plan, nanos: u64, step: Step) {
-        let number = plan
-            .command
-            .iter()
-            .position(|entry| entry.step == step)
-            .unwrap_or_default();
-        self.trace(nanos, Process::Command, number, &plan.describe(step).call);
+    /// The last step of the command, of which it cannot tell itself.
+    fn trace_exec(&self, plan: &Plan, nanos: u64) {
+        let number = plan.command.len().saturating_sub(1);
+        self.trace(
+            nanos,
+            Process::Command,
+            number,
+            &plan.describe(Step::Exec).call,
+        );
     }
 
     fn trace(&self, nanos: u64, process: Process, number: usize, call: &str) {
@@ -116,15 +114,11 @@ impl Observer for Report {
                 eprintln!("rootlet: note: {note} (--strict refuses this)");
                 self.stepped_down.push(note);
             }
-            Event::Ready { pid, nanos } => {
+            Event::Started { pid, init, nanos } => {
                 log::info!("the command is process {pid}");
-                self.pid = Some(pid);
-                self.trace_command(plan, nanos, Step::Ready);
-            }
-            Event::Started { init, nanos } => {
-                self.trace_command(plan, nanos, Step::Exec);
+                self.trace_exec(plan, nanos);
                 let line = StatusLine::Started {
-                    pid: self.pid,
+                    pid,
                     init_pid: init,
                     enforced: &plan.enforced,
                     stepped_down: &self.stepped_down,
@@ -172,7 +166,7 @@ enum StatusLine<'a> {
     /// The command has been executed.
     Started {
         /// The command's process as the caller sees it.
-        pid: Option<i32>,
+        pid: i32,
         /// init's, likewise; none when the command itself is process 1 inside.
         init_pid: Option<i32>,
         enforced: &'a Enforced,

@@ -1,6 +1,7 @@
 //! The launcher's end of the reports.
 
 use crate::child::record::{Kind, Process, Record};
+use crate::sys::RawPid;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, IoSliceMut};
 use rustix::net::{
@@ -39,18 +40,15 @@ pub enum Event {
         /// The kernel's answer.
         errno: i32,
     },
-    /// All is set up, and the exec is next.
-    Ready {
-        /// The process that becomes the command, as the launcher sees it.
-        pid: i32,
-        /// When.
-        nanos: u64,
-    },
-    /// The exec has happened, unless [`Event::Failed`] came first.
+    /// All is set up, and the exec is next. Where there is no init this is the last that is heard.
+    Ready,
+    /// The command has been executed.
     Started {
-        /// init, as the launcher sees it; none when the command itself is process 1.
+        /// The command, as the launcher sees it.
+        pid: i32,
+        /// init, likewise; none when the command itself is process 1.
         init: Option<i32>,
-        /// When.
+        /// When: nanoseconds of the real-time clock.
         nanos: u64,
     },
     /// The outer side of the command's terminal.
@@ -80,8 +78,9 @@ impl Channel {
         Ok((Channel(ours), theirs))
     }
 
-    /// Waits for the next event; none when the other end is closed in every process.
-    pub fn receive(&self) -> Option<Event> {
+    /// Waits for the next event; none when the other end is closed in every process. `init` is init's process id, where
+    /// there is one.
+    pub fn receive(&self, init: Option<RawPid>) -> Option<Event> {
         let mut bytes = [0u8; Record::SIZE];
         let mut space =
             [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1), ScmRights(1))];
@@ -122,12 +121,14 @@ impl Channel {
                 step,
                 errno: record.value,
             },
-            Kind::Ready => Event::Ready {
-                pid: sender,
-                nanos: record.nanos,
-            },
+            Kind::Ready => Event::Ready,
             Kind::Started => Event::Started {
-                init: Some(sender),
+                pid: if record.value == 0 {
+                    sender
+                } else {
+                    record.value
+                },
+                init,
                 nanos: record.nanos,
             },
             Kind::Terminal => Event::Terminal(terminal?),

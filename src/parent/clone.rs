@@ -2,23 +2,78 @@
 #![allow(unsafe_code)]
 
 use crate::child::{self, Task};
-use crate::sys::{self, Cloned, RawFd, RawPid};
+use crate::sys::{self, RawFd, RawPid, Stack};
+use core::ffi::c_void;
+use core::marker::PhantomData;
+use core::mem::MaybeUninit;
 use rustix::io::Errno;
 use rustix::termios::Termios;
 
 // -------------------------------------------------------------------------------------------------------------------
-// From the clone on, the new process runs in crate::child and never comes back here: it is a copy of one thread of a
+// From the clone on, the new process runs in crate::child and never comes back here: it is made from one thread of a
 // program that may have many, and a lock that another thread held will never be released. All that it needs has been
 // made before.
 // -------------------------------------------------------------------------------------------------------------------
 
-/// Makes the container's first process. Every signal is blocked when this is called.
-pub fn container(flags: u64, task: &mut Task<'_>) -> Result<RawPid, Errno> {
-    // SAFETY: the child goes to `child::run`, which makes system calls only and does not return.
-    match unsafe { sys::clone(flags) }? {
-        Cloned::Parent(pid) => Ok(pid),
-        Cloned::Child { handlers } => child::run(task, handlers),
+/// The container's first process, for which somebody has to wait before the memory that it uses (`'m`) is used again.
+pub struct FirstProcess<'m> {
+    /// Its process id, as the launcher sees it.
+    pub pid: RawPid,
+    memory: PhantomData<&'m mut ()>,
+}
+
+/// Makes the container's first process, with a copy of this program's memory. Every signal is blocked.
+pub fn copying(
+    flags: u64,
+    task: &mut Task<'_>,
+    stack: &mut Stack,
+) -> Result<FirstProcess<'static>, Errno> {
+    let memory = PhantomData;
+    // SAFETY: nothing of this program's memory is used by a process that has a copy of it.
+    unsafe { container(flags & !(libc::CLONE_VM as u64), task, stack) }
+        .map(|pid| FirstProcess { pid, memory })
+}
+
+/// Makes the container's first process; with CLONE_VM in `flags` it shares this program's memory. Every signal is blocked.
+pub fn sharing<'m>(
+    flags: u64,
+    task: &'m mut Task<'_>,
+    stack: &'m mut Stack,
+) -> Result<FirstProcess<'m>, Errno> {
+    let memory = PhantomData;
+    // SAFETY: task and stack are borrowed for as long as there is a `FirstProcess`, and its holder, `Running`, does not end
+    // before the process has: it waits for it when it is dropped.
+    unsafe { container(flags, task, stack) }.map(|pid| FirstProcess { pid, memory })
+}
+
+/// See [`sys::clone3`] for what is asked of the caller.
+unsafe fn container(flags: u64, task: &mut Task<'_>, stack: &mut Stack) -> Result<RawPid, Errno> {
+    let argument = core::ptr::from_mut(task).cast::<c_void>();
+    // SAFETY: `become_container` runs `child::run`, which makes system calls only; the rest is the caller's promise.
+    match unsafe { sys::clone3(flags, stack, become_container, argument) } {
+        // A system call filter, or an older kernel.
+        Err(Errno::NOSYS | Errno::INVAL | Errno::PERM) => {}
+        made => return made,
     }
+    task.handlers = true;
+    // SAFETY: as above.
+    unsafe { sys::clone(flags, stack, become_container, argument) }
+}
+
+extern "C" fn become_container(argument: *mut c_void) -> ! {
+    // SAFETY: `container` gave a pointer to its task, which is this process's alone.
+    child::run(unsafe { &mut *argument.cast::<Task<'_>>() })
+}
+
+/// Bytes of stack of the process that keeps the terminal.
+const KEEPER_STACK: usize = 32 * 1024;
+
+/// What the process needs that keeps the caller's terminal.
+struct Keeping<'a> {
+    terminal: RawFd,
+    life: RawFd,
+    raw: &'a Termios,
+    saved: &'a Termios,
 }
 
 /// Makes the process that keeps the caller's terminal: see [`child::keep_terminal`].
@@ -28,15 +83,24 @@ pub fn terminal_keeper(
     raw: &Termios,
     saved: &Termios,
 ) -> Result<RawPid, Errno> {
+    let mut keeping = Keeping {
+        terminal,
+        life,
+        raw,
+        saved,
+    };
+    let argument = (&raw mut keeping).cast::<c_void>();
+    let mut stack = [MaybeUninit::uninit(); KEEPER_STACK];
     let mask = sys::set_signal_mask(sys::SignalSet::ALL);
-    // SAFETY: the child goes to `child::keep_terminal`, which makes system calls only and does not return.
-    let cloned = unsafe { sys::clone(0) };
-    if let Ok(Cloned::Child { .. }) = cloned {
-        child::keep_terminal(terminal, life, raw, saved)
-    }
+    // SAFETY: the new process has a copy of this one's memory; `become_keeper` makes system calls only. It has the
+    // caller's handlers, but all signals are blocked in it.
+    let pid = unsafe { sys::clone(0, &mut stack, become_keeper, argument) };
     sys::set_signal_mask(mask);
-    match cloned? {
-        Cloned::Parent(pid) => Ok(pid),
-        Cloned::Child { .. } => sys::exit(0),
-    }
+    pid
+}
+
+extern "C" fn become_keeper(argument: *mut c_void) -> ! {
+    // SAFETY: `terminal_keeper` gave a pointer to its `Keeping`, of which this process has a copy.
+    let keeping = unsafe { &*argument.cast::<Keeping<'_>>() };
+    child::keep_terminal(keeping.terminal, keeping.life, keeping.raw, keeping.saved)
 }

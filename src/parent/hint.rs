@@ -102,7 +102,7 @@ pub fn add(error: Error, plan: &Plan, step: Step) -> Error {
         (Step::ChangeDirectory { .. }, Some(libc::ENOENT)) => {
             "it is not there inside, or does not lie below the root; choose another with -w DIR".to_string()
         }
-        (Step::SpawnCommand, Some(libc::EAGAIN)) => "the limit of processes is reached: see `ulimit -u`".to_string(),
+        (Step::SpawnCommand { .. }, Some(libc::EAGAIN)) => "the limit of processes is reached: see `ulimit -u`".to_string(),
         (_, Some(libc::EMFILE)) => "the limit of open files is reached: see `ulimit -n`".to_string(),
         _ => return error,
     };

@@ -19,14 +19,17 @@ use crate::child::record::{Place, Process};
 use crate::child::step::{Entry, Slot, Step, Text};
 use crate::error::{Errno, Error, Kind, Result};
 use crate::plan::{ParentStep, Plan};
-use crate::sys::{self, RawPid, SignalSet};
+use crate::sys::{self, RawFd, RawPid, SignalSet, Stack};
 use channel::Channel;
+use clone::FirstProcess;
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::process::{WaitId, WaitIdOptions};
+use std::ffi::c_char;
 use std::time::Duration;
 
-/// Bytes of stack for the process that becomes the command: plenty, since what is not touched costs nothing.
-const COMMAND_STACK: usize = 64 * 1024;
+/// Bytes of stack for each process inside: plenty, since what is not touched costs nothing. The deepest that they go is
+/// some 45 KiB, to read a list of mounts on an old kernel.
+const STACK: usize = 128 * 1024;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +71,7 @@ pub struct Running<'a> {
     plan: &'a Plan,
     /// init, or the command itself where there is no init; as the launcher sees it.
     pid: RawPid,
+    _process: FirstProcess<'a>,
     /// The only end of the life pipe that can write; none once the container is to end.
     life: Option<OwnedFd>,
     channel: Channel,
@@ -76,79 +80,41 @@ pub struct Running<'a> {
     ready: bool,
 }
 
-/// Starts what `plan` says: makes the new process, writes its id maps and releases it. Set-up goes on inside;
-/// [`Running::next_event`] tells how. `trace` asks for an event for each step.
+/// Starts what `plan` says: makes the new process, writes its id maps and releases it. Set-up goes on inside, in a copy of
+/// this program's memory; [`Running::next_event`] tells how. `trace` asks for an event for each step.
 ///
 /// # Errors
 /// A step that was refused. Nothing is left running then.
 pub fn launch<'a>(plan: &'a Plan, trace: bool, observer: &mut dyn Observer) -> Result<Running<'a>> {
+    let channels = Channels::open(plan, observer)?;
     // No handler of the caller's may run in the copy of it that the new process is.
     let mask = sys::set_signal_mask(SignalSet::ALL);
-    let running = start(plan, trace, mask, observer);
+    let mut memory = Memory::new(plan, &channels);
+    let (mut task, stack) = memory.task(plan, mask, trace);
+    let made = clone::copying(plan.clone_flags, &mut task, stack);
+    let running = release(plan, channels, made, observer);
     sys::set_signal_mask(mask);
     running
 }
 
-/// [`launch`], with every signal blocked; `mask` is the one that the command is to have.
-fn start<'a>(
-    plan: &'a Plan,
-    trace: bool,
-    mask: SignalSet,
-    observer: &mut dyn Observer,
-) -> Result<Running<'a>> {
-    let refused = |step, errno| refused(plan, step, Errno::from(errno));
-    let (life_read, life) =
-        life_pipe().map_err(|errno| refused(ParentStep::OpenChannels, errno))?;
-    let (channel, records) =
-        Channel::new().map_err(|errno| refused(ParentStep::OpenChannels, errno))?;
-    observer.parent_step(plan, ParentStep::OpenChannels);
+/// The ways between the launcher and the processes inside: the launcher's ends, and the others, which it closes.
+struct Channels {
+    life: OwnedFd,
+    records: Channel,
+    inside: [OwnedFd; 2],
+}
 
-    let mut slots = vec![-1; usize::from(plan.slots)];
-    slots[usize::from(Slot::LIFE.0)] = life_read.as_raw_fd();
-    slots[usize::from(Slot::RECORDS.0)] = records.as_raw_fd();
-    let mut keep = plan.pass_fds.clone();
-    keep.extend([life_read.as_raw_fd(), records.as_raw_fd()]);
-    keep.sort_unstable();
-    let (argv, envp) = (pointers(plan, &plan.argv), pointers(plan, &plan.envp));
-    let mut stack = Vec::with_capacity(COMMAND_STACK);
-    let mut task = Task {
-        arena: plan.arena.bytes(),
-        setup: &plan.setup,
-        init: &plan.init,
-        command: &plan.command,
-        candidates: &plan.candidates,
-        argv: &argv,
-        envp: &envp,
-        slots: &mut slots,
-        keep: &keep,
-        mask,
-        terminal: plan.tty.then(terminal::callers_settings).flatten(),
-        trace,
-        stack: stack.spare_capacity_mut(),
-        detached: true,
-        init_pid: 0,
-        command_pid: 0,
-    };
-    let step = ParentStep::Clone {
-        flags: plan.clone_flags,
-    };
-    let pid =
-        clone::container(plan.clone_flags, &mut task).map_err(|errno| refused(step, errno))?;
-    drop((life_read, records));
-    observer.parent_step(plan, step);
-
-    let written = handshake::write_maps(plan, pid, &life, observer);
-    let mut running = Running {
-        plan,
-        pid,
-        life: Some(life),
-        channel,
-        reaped: None,
-        ready: false,
-    };
-    match written {
-        Ok(()) => Ok(running),
-        Err(error) => Err(running.childs_cause().unwrap_or(error)),
+impl Channels {
+    fn open(plan: &Plan, observer: &mut dyn Observer) -> Result<Channels> {
+        let refused = |errno: rustix::io::Errno| refused(plan, ParentStep::OpenChannels, errno);
+        let (life_inside, life) = life_pipe().map_err(refused)?;
+        let (records, records_inside) = Channel::new().map_err(refused)?;
+        observer.parent_step(plan, ParentStep::OpenChannels);
+        Ok(Channels {
+            life,
+            records,
+            inside: [life_inside, records_inside],
+        })
     }
 }
 
@@ -159,8 +125,101 @@ fn life_pipe() -> std::result::Result<(OwnedFd, OwnedFd), rustix::io::Errno> {
     Ok((read, write))
 }
 
+/// What the processes inside work with, besides the plan.
+struct Memory {
+    slots: Vec<RawFd>,
+    keep: Vec<RawFd>,
+    argv: Vec<*const c_char>,
+    envp: Vec<*const c_char>,
+    stacks: [Vec<u8>; 2],
+}
+
+impl Memory {
+    fn new(plan: &Plan, channels: &Channels) -> Memory {
+        let [life, records] = channels.inside.each_ref().map(AsRawFd::as_raw_fd);
+        let mut slots = vec![-1; usize::from(plan.slots)];
+        slots[usize::from(Slot::LIFE.0)] = life;
+        slots[usize::from(Slot::RECORDS.0)] = records;
+        let mut keep = [&plan.pass_fds[..], &[life, records]].concat();
+        keep.sort_unstable();
+        Memory {
+            slots,
+            keep,
+            argv: pointers(plan, &plan.argv),
+            envp: pointers(plan, &plan.envp),
+            stacks: [(); 2].map(|()| Vec::with_capacity(STACK)),
+        }
+    }
+
+    /// The task of the new process, and its stack. `mask` is the one that the command is to have.
+    fn task<'m>(
+        &'m mut self,
+        plan: &'m Plan,
+        mask: SignalSet,
+        trace: bool,
+    ) -> (Task<'m>, &'m mut Stack) {
+        let [first, commands] = self.stacks.each_mut().map(Vec::spare_capacity_mut);
+        let task = Task {
+            arena: plan.arena.bytes(),
+            setup: &plan.setup,
+            init: &plan.init,
+            command: &plan.command,
+            candidates: &plan.candidates,
+            argv: &self.argv,
+            envp: &self.envp,
+            slots: &mut self.slots,
+            keep: &self.keep,
+            mask,
+            terminal: plan.tty.then(terminal::callers_settings).flatten(),
+            trace,
+            stack: commands,
+            detached: true,
+            handlers: false,
+            init_pid: 0,
+            command_pid: 0,
+            executed: false,
+        };
+        (task, first)
+    }
+}
+
+/// Writes the id maps of the process that was `made`, and releases it.
+fn release<'a>(
+    plan: &'a Plan,
+    channels: Channels,
+    made: std::result::Result<FirstProcess<'a>, rustix::io::Errno>,
+    observer: &mut dyn Observer,
+) -> Result<Running<'a>> {
+    let step = ParentStep::Clone {
+        flags: plan.clone_flags,
+    };
+    let process = made.map_err(|errno| refused(plan, step, errno))?;
+    let Channels {
+        life,
+        records,
+        inside,
+    } = channels;
+    drop(inside);
+    observer.parent_step(plan, step);
+
+    let written = handshake::write_maps(plan, process.pid, &life, observer);
+    let mut running = Running {
+        plan,
+        pid: process.pid,
+        _process: process,
+        life: Some(life),
+        channel: records,
+        reaped: None,
+        ready: false,
+    };
+    match written {
+        Ok(()) => Ok(running),
+        Err(error) => Err(running.childs_cause().unwrap_or(error)),
+    }
+}
+
 /// The list that execve(2) takes: pointers into the arena, and a null one.
-fn pointers(plan: &Plan, texts: &[Text]) -> Vec<*const std::ffi::c_char> {
+fn pointers(plan: &Plan, texts: &[Text]) -> Vec<*const c_char> {
     let strings = texts.iter().map(|&text| plan.arena.get(text).as_ptr());
     strings.chain([std::ptr::null()]).collect()
 }
@@ -182,8 +241,9 @@ impl Running<'_> {
 
     /// Waits for the next thing to happen; none when no process of the set-up or init is left to tell.
     pub fn next_event(&mut self) -> Option<Event> {
-        let event = self.channel.receive()?;
-        self.ready |= matches!(event, Event::Ready { .. });
+        let init = (!self.plan.init.is_empty()).then_some(self.pid);
+        let event = self.channel.receive(init)?;
+        self.ready |= matches!(event, Event::Ready | Event::Started { .. });
         Some(event)
     }
 

@@ -1,7 +1,9 @@
 //! What a command-line tool does while its command runs: passes signals and the terminal on, and watches the time.
 
 use super::terminal::{Keeper, Terminal};
-use super::{Event, Observer, Outcome, Running, refused, start, timespec};
+use super::{
+    Channels, Event, Memory, Observer, Outcome, Running, clone, refused, release, timespec,
+};
 use crate::error::{Error, Result};
 use crate::plan::{ParentStep, Plan};
 use crate::sys::{self, SignalSet};
@@ -16,7 +18,9 @@ pub const GRACE: Duration = Duration::from_secs(2);
 const GLANCE: Duration = Duration::from_millis(100);
 
 /// Launches `plan` and stays until the command has ended; every signal that the calling process gets meanwhile goes to
-/// the command. For a program whose only job this is: the calling thread has every signal blocked while it runs.
+/// the command. For a program whose only job this is: the calling thread has every signal blocked while it runs, and init
+/// shares the program's memory, which is as hidden as init until it has ended (PR_SET_DUMPABLE is the memory's): nobody
+/// can trace or dump the program, and it cannot launch a second container meanwhile.
 ///
 /// # Errors
 /// See [`super::launch`] and [`Running::wait`].
@@ -27,7 +31,12 @@ pub fn supervise(plan: &Plan, trace: bool, observer: &mut dyn Observer) -> Resul
             .map_err(|errno| Error::setup("set what SIGCHLD does", errno))?;
     }
     let mask = sys::set_signal_mask(SignalSet::ALL);
+    let dumpable = rustix::process::dumpable_behavior();
     let outcome = supervise_blocked(plan, trace, mask, observer);
+    if let Ok(dumpable) = dumpable {
+        // Refused for a program that only root may dump, and that it still is.
+        let _ = rustix::process::set_dumpable_behavior(dumpable);
+    }
     sys::set_signal_mask(mask);
     outcome
 }
@@ -44,7 +53,11 @@ fn supervise_blocked(
         }
         false => None,
     };
-    let running = start(plan, trace, mask, observer)?;
+    let channels = Channels::open(plan, observer)?;
+    let mut memory = Memory::new(plan, &channels);
+    let (mut task, stack) = memory.task(plan, mask, trace);
+    let made = clone::sharing(plan.clone_flags, &mut task, stack);
+    let running = release(plan, channels, made, observer)?;
     let signals = sys::signalfd(SignalSet::ALL)
         .map_err(|errno| Error::setup("open a descriptor for signals", errno))?;
     let mut supervisor = Supervisor {
@@ -186,6 +199,7 @@ impl Supervisor<'_, '_> {
         self.observer.event(
             self.plan,
             &Event::Started {
+                pid: self.running.pid,
                 init: None,
                 nanos: crate::child::record::now(true),
             },

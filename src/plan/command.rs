@@ -54,9 +54,9 @@ pub fn list(spec: &Spec, facts: &Facts, tty: bool, raised_limit: bool) -> Vec<En
     );
     list.push(Step::RestoreSignalMask);
     if !spec.init {
-        list.push(Step::Tie);
+        list.extend([Step::Tie, Step::Ready]);
     }
-    list.extend([Step::Ready, Step::Exec]);
+    list.push(Step::Exec);
     list.into_iter().map(must).collect()
 }
 

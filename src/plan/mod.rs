@@ -30,7 +30,7 @@ pub enum ParentStep {
     OpenChannels,
     /// Makes the new process, in the namespaces that must be asked for here.
     Clone {
-        /// CLONE_NEW* flags.
+        /// See [`Plan::clone_flags`].
         flags: u64,
     },
     /// Writes `deny` to /proc/PID/setgroups, without which an ordinary user may not write gid_map.
@@ -72,7 +72,8 @@ pub struct Plan {
     pub candidates: Vec<Text>,
     /// How many descriptor slots the steps use.
     pub slots: u16,
-    /// The namespaces that are asked for at the clone: CLONE_NEW* flags.
+    /// The namespaces that are asked for at the clone, CLONE_NEW* flags; and CLONE_VM, if the new process may share the
+    /// launcher's memory.
     pub clone_flags: u64,
     /// Descriptors of the caller's that go on to the command.
     pub pass_fds: Vec<i32>,
@@ -211,14 +212,13 @@ fn parent_list(
     Ok(list)
 }
 
-/// The user namespace, and the PID namespace: only a clone makes its first process.
+/// The user namespace, and the PID namespace: only a clone makes its first process. It shares the launcher's memory where
+/// it can: the kernel lets nobody enter a time namespace who shares memory (EUSERS, setns(2)).
 fn clone_flags(spec: &Spec) -> u64 {
-    let pid = if spec.shares(Share::Pid) {
-        0
-    } else {
-        libc::CLONE_NEWPID
-    };
-    (libc::CLONE_NEWUSER | pid) as u64
+    let flag = |wanted, flag: i32| if wanted { flag as u64 } else { 0 };
+    libc::CLONE_NEWUSER as u64
+        | flag(!spec.shares(Share::Pid), libc::CLONE_NEWPID)
+        | flag(!setup::has_clocks(spec), libc::CLONE_VM)
 }
 
 fn enforced(spec: &Spec, ids: &identity::Ids) -> Enforced {

@@ -213,7 +213,9 @@ pub fn init_list(spec: &Spec, facts: &Facts, tty: bool, arena: &mut Arena) -> Re
     }
     let shared_group = !tty && facts.controlling_terminal;
     list.extend([
-        must(Step::SpawnCommand),
+        must(Step::SpawnCommand {
+            foreign_pids: !sweep,
+        }),
         must(Step::Supervise {
             shared_group,
             sweep,

@@ -252,11 +252,12 @@ impl Plan {
                 "PR_SET_CHILD_SUBREAPER(2const)",
                 "processes whose parent has died become init's, so that it can end them",
             ),
-            Step::SpawnCommand => described(
+            Step::SpawnCommand { .. } => described(
                 "start the process of the command",
-                "clone(CLONE_VM|CLONE_VFORK)",
+                "clone(CLONE_VM|CLONE_VFORK); write(report)",
                 "clone(2)",
-                "it borrows init's memory until it executes the command; init waits for that",
+                "it borrows init's memory until it executes the command; init waits for that, and reports it: the end of the \
+                 reports without this means that set-up has died",
             ),
             Step::Supervise { .. } => described(
                 "watch over the command",

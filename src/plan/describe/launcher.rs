@@ -41,8 +41,9 @@ impl Plan {
                 format!("make a process in new namespaces ({})", clone_flags(flags)),
                 format!("clone3({})", clone_flags(flags)),
                 "clone(2)",
-                "a copy of this process, in a user namespace where it has every capability, but only over what belongs to \
-                 that namespace; with CLONE_NEWPID it is process 1 there",
+                "a new process, in a user namespace where it has every capability, but only over what belongs to that \
+                 namespace; with CLONE_NEWPID it is process 1 there; with CLONE_VM it works in this one's memory, else in \
+                 a copy of it",
             ),
             ParentStep::DenySetgroups => described(
                 "write \"deny\" to setgroups",
