@@ -1,12 +1,17 @@
 //! The verbs, one file each.
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod agreement;
 mod report;
 mod run;
 
 use clap::error::{ContextKind, ErrorKind};
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
-use std::error::Error;
+use rootlet::front::line::{Line, Unread};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
 
 /// Start a container as an ordinary user: no sudo, no daemon, no setuid helper, no configuration.
 #[derive(Parser)]
@@ -22,43 +27,80 @@ struct Cli {
 }
 
 #[derive(Subcommand)]
-#[command(defer = true)]
 enum Verb {
     /// Run a command, by default your shell, as root in namespaces of its own
-    Run(Box<run::RunFlags>),
+    Run,
 }
 
 /// Reads the command line, does what it says, and returns the exit status.
+///
+/// A launch is read without clap, whose code is large and costs a sixth of the launch when it runs. Clap is asked about
+/// everything else: other verbs, help, and what is wrong.
 pub fn main() -> anyhow::Result<u8> {
-    let matches = match Cli::command().try_get_matches() {
-        Ok(matches) => matches,
-        Err(error) => return misread(&error),
-    };
-    let cli = match Cli::from_arg_matches(&matches) {
-        Ok(cli) => cli,
-        Err(error) => return misread(&error),
-    };
-    start_log(cli.verbose);
-    // Freed with the process: taking it apart would only touch memory that is shared with the container's init.
-    let matches = std::mem::ManuallyDrop::new(matches);
-    match (cli.verb, matches.subcommand_matches("run")) {
-        (Some(Verb::Run(flags)), Some(matches)) => run::run(*flags, matches),
-        _ => run::run_default(),
+    let words: Vec<OsString> = std::env::args_os().collect();
+    match launch_line(&words) {
+        Ok((verbose, line)) => {
+            start_log(verbose);
+            run::run(&line)
+        }
+        Err(Unread) => ask_clap(&words),
+    }
+}
+
+/// The line of a launch, `rootlet [-v]... [run ...]`, and how often it says `-v` before the verb.
+fn launch_line(words: &[OsString]) -> Result<(usize, Line<'_>), Unread> {
+    let mut verbose = 0;
+    let mut rest = words.get(1..).unwrap_or_default();
+    while let [word, after @ ..] = rest
+        && let Some(times) = verbosity(word)
+    {
+        verbose += times;
+        rest = after;
+    }
+    match rest {
+        [] => Ok((verbose, Line::default())),
+        [end] if end == "--" => Ok((verbose, Line::default())),
+        [verb, rest @ ..] if verb == "run" => Ok((verbose, Line::read(rest)?)),
+        _ => Err(Unread),
+    }
+}
+
+/// How often `word` says `-v`.
+fn verbosity(word: &OsStr) -> Option<usize> {
+    match word.as_bytes() {
+        b"--verbose" => Some(1),
+        [b'-', letters @ ..] if !letters.is_empty() && letters.iter().all(|&it| it == b'v') => {
+            Some(letters.len())
+        }
+        _ => None,
+    }
+}
+
+/// The same command line, as clap knows it.
+fn command() -> clap::Command {
+    Cli::command().mut_subcommand("run", |run| run.defer(run::command))
+}
+
+fn ask_clap(words: &[OsString]) -> anyhow::Result<u8> {
+    let read = command().try_get_matches_from(words);
+    match read.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => {
+            start_log(cli.verbose.into());
+            match cli.verb {
+                // Half of a line is worse than none.
+                None | Some(Verb::Run) => anyhow::bail!(
+                    "this command line is read in two ways, which is a mistake of rootlet's: nothing was done"
+                ),
+            }
+        }
+        Err(error) => misread(&error),
     }
 }
 
 /// What clap has to say: help and version on standard output, or an error, which is rootlet's own (125).
 fn misread(error: &clap::Error) -> anyhow::Result<u8> {
     if !error.use_stderr() {
-        error.print()?;
-        return Ok(0);
-    }
-    // A value that was refused has said itself what is wrong with it.
-    if let Some(refusal) = error
-        .source()
-        .and_then(|source| source.downcast_ref::<rootlet::Error>())
-    {
-        return Err(refusal.clone().into());
+        return written(error.print());
     }
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
@@ -108,7 +150,7 @@ fn hint(error: &clap::Error) -> Option<String> {
 }
 
 /// Diagnostics are silent unless asked for, and then cost their start-up.
-fn start_log(verbose: u8) {
+fn start_log(verbose: usize) {
     if verbose == 0 && std::env::var_os("RUST_LOG").is_none() {
         return;
     }
@@ -118,4 +160,12 @@ fn start_log(verbose: u8) {
         _ => "debug",
     };
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(level)).init();
+}
+
+/// Success, also when the reader has seen enough (`| head`).
+fn written(result: io::Result<()>) -> anyhow::Result<u8> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(0),
+    }
 }

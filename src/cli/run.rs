@@ -1,50 +1,82 @@
 //! `rootlet run`.
 
 use super::report::{Report, StatusFile};
-use clap::{ArgMatches, Args, ValueEnum};
-use rootlet::front::{flags::SpecFlags, spec_file};
+use super::written;
+use clap::builder::{OsStringValueParser, PossibleValuesParser};
+use clap::{Arg, ArgAction, Command};
+use rootlet::front::flags::{FLAGS, Flag, Value};
+use rootlet::front::line::Line;
+use rootlet::front::request::{Format, Request};
+use rootlet::front::spec_file;
 use rootlet::plan::explain::Explanation;
-use rootlet::{Facts, Plan, Spec, parent};
+use rootlet::{Facts, Plan, parent};
 
-/// Run a command, by default your shell, as root in namespaces of its own
-#[derive(Args)]
-#[command(
-    override_usage = "rootlet run [OPTIONS] [--] [COMMAND [ARG]...]",
-    after_help = "Examples:\n  \
-        rootlet run                              a root shell of your own\n  \
-        rootlet run --net none -- make test      no network but 127.0.0.1\n  \
-        rootlet run --read-only -v . -- make     only this directory can be written\n  \
-        rootlet run --rootfs DIR                 a shell in another root file system\n  \
-        rootlet run --explain | less             what a container is made of, step by step"
-)]
-pub struct RunFlags {
-    #[command(flatten)]
-    spec: SpecFlags,
-
-    /// Print the spec as TOML, which --spec reads, and exit
-    #[arg(long, help_heading = "Spec")]
-    print_spec: bool,
-    /// Print what would be done, step by step, and exit; json is for machines
-    #[arg(long, value_enum, value_name = "FORMAT", num_args = 0..=1, require_equals = true, default_missing_value = "text", help_heading = "Reports")]
-    explain: Option<Format>,
-    /// Print each step when it is done, with its time
-    #[arg(long, help_heading = "Reports")]
-    trace: bool,
-    /// Write the container's start and end as JSON lines to descriptor N
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..), help_heading = "Reports")]
-    status_fd: Option<i32>,
+/// The command that clap knows by the same options. It never runs anything: it has the words for help and for what is
+/// wrong with a line that [`Line::read`] does not read.
+pub fn command(command: Command) -> Command {
+    command
+        .override_usage("rootlet run [OPTIONS] [--] [COMMAND [ARG]...]")
+        .args(FLAGS.iter().map(argument))
+        .arg(
+            Arg::new("command")
+                .value_name("COMMAND")
+                .help("The command and its arguments [default: $SHELL, else /bin/sh]")
+                .action(ArgAction::Append)
+                .trailing_var_arg(true)
+                .value_parser(OsStringValueParser::new()),
+        )
+        .after_help(EXAMPLES)
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Format {
-    Text,
-    Json,
+const EXAMPLES: &str = "Examples:
+  rootlet run                              a root shell of your own
+  rootlet run --net none -- make test      no network but 127.0.0.1
+  rootlet run --read-only -v . -- make     only this directory can be written
+  rootlet run --rootfs DIR                 a shell in another root file system
+  rootlet run --explain | less             what a container is made of, step by step";
+
+fn argument(flag: &'static Flag) -> Arg {
+    let action = match (flag.value, flag.repeatable) {
+        (Value::None, _) => ArgAction::SetTrue,
+        (_, false) => ArgAction::Set,
+        (_, true) => ArgAction::Append,
+    };
+    let argument = Arg::new(flag.long)
+        .long(flag.long)
+        .alias(flag.alias)
+        .short(flag.short)
+        .help_heading(flag.heading)
+        .help(flag.help)
+        .action(action);
+    match flag.value {
+        Value::None => argument,
+        Value::Any { name, hyphen } => argument
+            .value_name(name)
+            .allow_hyphen_values(hyphen)
+            .value_parser(OsStringValueParser::new()),
+        Value::OneOf { name, words, list } => argument
+            .value_name(name)
+            .value_delimiter(list.then_some(','))
+            .value_parser(PossibleValuesParser::new(words)),
+        Value::Optional { name, words } => argument
+            .value_name(name)
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value(words[0])
+            .value_parser(PossibleValuesParser::new(words)),
+    }
 }
 
-/// Runs what the flags say.
-pub fn run(flags: RunFlags, matches: &ArgMatches) -> anyhow::Result<u8> {
-    let spec = flags.spec.into_spec(matches)?;
-    if flags.print_spec {
+/// Does what the line asks for.
+pub fn run(line: &Line<'_>) -> anyhow::Result<u8> {
+    let Request {
+        spec,
+        print_spec,
+        explain,
+        trace,
+        status_fd,
+    } = Request::new(line)?;
+    if print_spec {
         return print(&spec_file::print(&spec)?);
     }
     let plan = Plan::new(&spec, &Facts::gather(&spec)?)?;
@@ -52,21 +84,11 @@ pub fn run(flags: RunFlags, matches: &ArgMatches) -> anyhow::Result<u8> {
         "{} steps planned",
         plan.setup.len() + plan.init.len() + plan.command.len()
     );
-    if let Some(format) = flags.explain {
+    if let Some(format) = explain {
         return print(&explained(&plan.explain(), format)?);
     }
-    let status = flags.status_fd.map(StatusFile::open).transpose()?;
-    launch(&plan, flags.trace, Report::new(flags.trace, status))
-}
-
-/// Runs the default command with every default.
-pub fn run_default() -> anyhow::Result<u8> {
-    let spec = Spec::default();
-    launch(
-        &Plan::new(&spec, &Facts::gather(&spec)?)?,
-        false,
-        Report::new(false, None),
-    )
+    let status = status_fd.map(StatusFile::open).transpose()?;
+    launch(&plan, trace, Report::new(trace, status))
 }
 
 fn launch(plan: &Plan, trace: bool, mut report: Report) -> anyhow::Result<u8> {
@@ -88,11 +110,7 @@ fn explained(explanation: &Explanation, format: Format) -> anyhow::Result<String
     })
 }
 
-/// A reader who has seen enough (`| head`) is no error.
 fn print(text: &str) -> anyhow::Result<u8> {
     use std::io::Write;
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(0),
-    }
+    written(std::io::stdout().write_all(text.as_bytes()))
 }

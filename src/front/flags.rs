@@ -1,254 +1,283 @@
-//! The flags of `rootlet run`, in the words that docker and podman have for the same things.
+//! The options of `rootlet run`, in the words that docker and podman have for the same things.
+//!
+//! [`FLAGS`] is all that is known of them: [`super::line`] reads a command line by it, and the program makes its help
+//! and its usage errors from it.
 
+use super::request::Request;
 use super::spec_file;
-use crate::error::Result;
-use crate::spec::{IdRange, Mount, Net, Share, Spec, Tty, User, parse_duration};
-use clap::builder::{OsStringValueParser, TypedValueParser, ValueParser};
-use clap::{ArgMatches, Args, ValueEnum};
-use std::ffi::{OsStr, OsString};
+use crate::error::{Error, Result};
+use crate::spec::{IdRange, Mount, User, parse_duration};
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::Error as WordError;
+use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::str::FromStr;
 
-/// What can be said about a container.
-#[derive(Args, Debug)]
-pub struct SpecFlags {
-    /// Who you are inside: root, keep (your own ids), or UID[:GID]; the GID is the UID's number when not given
-    #[arg(
-        short,
-        long,
-        allow_hyphen_values = true,
-        value_name = "USER",
-        help_heading = "Identity"
-    )]
-    user: Option<User>,
-    /// Map COUNT user ids from OUT outside to IN inside (repeatable; more than your own id needs privileges)
-    #[arg(long, value_name = "IN:OUT:COUNT", help_heading = "Identity")]
-    uidmap: Vec<IdRange>,
-    /// Map COUNT group ids from OUT outside to IN inside (repeatable)
-    #[arg(long, value_name = "IN:OUT:COUNT", help_heading = "Identity")]
-    gidmap: Vec<IdRange>,
-    /// Let set-user-id programs and file capabilities inside give privileges
-    #[arg(long, help_heading = "Identity")]
-    allow_new_privs: bool,
-
-    /// The network: the host's, or none but a loopback device of its own
-    #[arg(
-        long,
-        value_enum,
-        alias = "network",
-        value_name = "NET",
-        help_heading = "Namespaces"
-    )]
-    net: Option<NetWord>,
-    /// Keep the host's namespaces of these kinds
-    #[arg(
-        long,
-        value_enum,
-        value_name = "LIST",
-        value_delimiter = ',',
-        help_heading = "Namespaces"
-    )]
-    share: Vec<ShareWord>,
-    /// Add SECS to the boot-time clock (uptime) inside, in a time namespace
-    #[arg(
-        long,
-        value_name = "SECS",
-        allow_negative_numbers = true,
-        help_heading = "Namespaces"
-    )]
-    boottime: Option<i64>,
-    /// Add SECS to the monotonic clock inside, in a time namespace
-    #[arg(
-        long,
-        value_name = "SECS",
-        allow_negative_numbers = true,
-        help_heading = "Namespaces"
-    )]
-    monotonic: Option<i64>,
-    /// The host name inside
-    #[arg(long, value_name = "NAME", help_heading = "Namespaces")]
-    hostname: Option<OsString>,
-
-    /// Bind the host's SRC, with every mount below it, at DST inside (repeatable)
-    #[arg(short = 'v', long = "volume", value_name = "SRC[:DST][:ro]", value_parser = volume(), help_heading = "Files")]
-    volume: Vec<Mount>,
-    /// Mount an empty directory in memory at DST (repeatable)
-    #[arg(long, value_name = "DST[:size=N,mode=M]", value_parser = tmpfs(), help_heading = "Files")]
-    tmpfs: Vec<Mount>,
-    /// Make the root tree read-only, with every mount below it; volumes and tmpfs stay writable
-    #[arg(long, help_heading = "Files")]
-    read_only: bool,
-    /// Use DIR as the root, with a minimal /dev of its own
-    #[arg(long, value_name = "DIR", help_heading = "Files")]
-    rootfs: Option<PathBuf>,
-    /// Start in DIR inside
-    #[arg(short, long, value_name = "DIR", help_heading = "Files")]
-    workdir: Option<PathBuf>,
-
-    /// Set an environment variable, or take the caller's (repeatable)
-    #[arg(short, long, value_name = "K[=V]", help_heading = "Process")]
-    env: Vec<OsString>,
-    /// Read environment variables from FILE, a line each (repeatable)
-    #[arg(long, value_name = "FILE", help_heading = "Process")]
-    env_file: Vec<PathBuf>,
-    /// Start from an empty environment
-    #[arg(long, help_heading = "Process")]
-    clear_env: bool,
-    /// Pass descriptor N on to the command (repeatable)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..), help_heading = "Process")]
-    pass_fd: Vec<i32>,
-    /// Make the command itself process 1, without rootlet's init
-    #[arg(long, help_heading = "Process")]
-    no_init: bool,
-    /// Give the command a terminal of its own: auto does when stdin and stdout are terminals
-    #[arg(short, long, value_enum, value_name = "WHEN", help_heading = "Process")]
-    tty: Option<TtyWord>,
-    /// End the command after this time (30s, 1h30m, …) with exit status 124
-    #[arg(long, allow_hyphen_values = true, value_name = "DURATION", value_parser = parse_duration, help_heading = "Process")]
-    timeout: Option<Duration>,
-    /// Fail where rootlet would otherwise step down and say so
-    #[arg(long, help_heading = "Process")]
-    strict: bool,
-
-    /// Read the spec from FILE (TOML; - is stdin); flags add to it
-    #[arg(long, value_name = "FILE", help_heading = "Spec")]
-    spec: Option<PathBuf>,
-
-    /// The command and its arguments [default: $SHELL, else /bin/sh]
-    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
-    command: Vec<OsString>,
+/// An option.
+#[derive(Debug)]
+pub struct Flag {
+    /// Its name, which follows `--`.
+    pub long: &'static str,
+    /// Another name, for those who know it from another tool; help does not tell of it.
+    pub alias: Option<&'static str>,
+    /// Its letter, which follows `-`.
+    pub short: Option<char>,
+    /// What value it takes.
+    pub value: Value,
+    /// Whether it may be given more than once.
+    pub repeatable: bool,
+    /// The heading that it stands under in help.
+    pub heading: &'static str,
+    /// What it does, in one line.
+    pub help: &'static str,
+    /// Writes what a value means; a switch has an empty one.
+    pub(super) set: fn(&mut Request, &OsStr) -> Result<()>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum NetWord {
-    Host,
+/// What value an option takes.
+#[derive(Clone, Copy, Debug)]
+pub enum Value {
+    /// None: it is a switch.
     None,
+    /// Any word.
+    Any {
+        /// What help calls it.
+        name: &'static str,
+        /// Whether it may start with `-` where it stands in a word of its own.
+        hyphen: bool,
+    },
+    /// One of some words.
+    OneOf {
+        /// What help calls it.
+        name: &'static str,
+        /// The words.
+        words: &'static [&'static str],
+        /// Whether there may be several, with commas between them.
+        list: bool,
+    },
+    /// After `=` one of some words; without `=` the first of them is meant.
+    Optional {
+        /// What help calls it.
+        name: &'static str,
+        /// The words.
+        words: &'static [&'static str],
+    },
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ShareWord {
-    Pid,
-    Ipc,
-    Uts,
-    Cgroup,
-}
+/// Every option of `rootlet run`, in the order of its help.
+#[rustfmt::skip] // one option looks like the other
+pub static FLAGS: &[Flag] = &[
+    Flag::new("Identity", "user",
+        "Who you are inside: root, keep (your own ids), or UID[:GID]; the GID is the UID's number when not given",
+        |to, value| put(&mut to.spec.user, parsed::<User>(value)))
+        .short('u').takes_hyphen("USER"),
+    Flag::new("Identity", "uidmap",
+        "Map COUNT user ids from OUT outside to IN inside (repeatable; more than your own id needs privileges)",
+        |to, value| add(&mut to.spec.uid_map, parsed::<IdRange>(value)))
+        .takes("IN:OUT:COUNT").repeatable(),
+    Flag::new("Identity", "gidmap", "Map COUNT group ids from OUT outside to IN inside (repeatable)",
+        |to, value| add(&mut to.spec.gid_map, parsed::<IdRange>(value)))
+        .takes("IN:OUT:COUNT").repeatable(),
+    Flag::new("Identity", "allow-new-privs", "Let set-user-id programs and file capabilities inside give privileges",
+        |to, _| put(&mut to.spec.allow_new_privs, Ok(true))),
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum TtyWord {
-    Auto,
-    Always,
-    Never,
-}
-
-impl SpecFlags {
-    /// The spec that the flags mean: the spec file's, if there is one, and what the flags add to it. `matches` are those
-    /// that these flags were read from; they know the order of what has different names.
-    ///
-    /// # Errors
-    /// When a file cannot be read or understood.
-    pub fn into_spec(self, matches: &ArgMatches) -> Result<Spec> {
-        let mut spec = match &self.spec {
-            Some(path) => spec_file::read(path)?,
-            None => Spec::default(),
-        };
-        spec.mounts.extend(in_order(
-            matches,
-            [("volume", self.volume), ("tmpfs", self.tmpfs)],
-        ));
-        let files = self
-            .env_file
-            .iter()
-            .map(|path| spec_file::read_env(path))
-            .collect::<Result<Vec<_>>>()?;
-        let single = self.env.into_iter().map(|change| vec![change]).collect();
-        spec.env.extend(
-            in_order(matches, [("env", single), ("env_file", files)])
-                .into_iter()
-                .flatten(),
-        );
-
-        replace(&mut spec.user, self.user);
-        replace_list(&mut spec.uid_map, self.uidmap);
-        replace_list(&mut spec.gid_map, self.gidmap);
-        replace(
-            &mut spec.net,
-            self.net.map(|word| match word {
-                NetWord::Host => Net::Host,
-                NetWord::None => Net::None,
-            }),
-        );
-        for word in self.share {
-            let share = match word {
-                ShareWord::Pid => Share::Pid,
-                ShareWord::Ipc => Share::Ipc,
-                ShareWord::Uts => Share::Uts,
-                ShareWord::Cgroup => Share::Cgroup,
-            };
-            if !spec.shares(share) {
-                spec.share.push(share);
+    Flag::new("Namespaces", "net", "The network: the host's, or none but a loopback device of its own",
+        |to, value| put(&mut to.spec.net, word(value)))
+        .alias("network").one_of("NET", &["host", "none"]),
+    Flag::new("Namespaces", "share", "Keep the host's namespaces of these kinds",
+        |to, value| {
+            let share = word(value)?;
+            if !to.spec.shares(share) {
+                to.spec.share.push(share);
             }
+            Ok(())
+        })
+        .list_of("LIST", &["pid", "ipc", "uts", "cgroup"]).repeatable(),
+    Flag::new("Namespaces", "boottime", "Add SECS to the boot-time clock (uptime) inside, in a time namespace",
+        |to, value| put(&mut to.spec.boottime, seconds(value).map(Some)))
+        .takes_hyphen("SECS"),
+    Flag::new("Namespaces", "monotonic", "Add SECS to the monotonic clock inside, in a time namespace",
+        |to, value| put(&mut to.spec.monotonic, seconds(value).map(Some)))
+        .takes_hyphen("SECS"),
+    Flag::new("Namespaces", "hostname", "The host name inside",
+        |to, value| put(&mut to.spec.hostname, Ok(Some(value.into()))))
+        .takes("NAME"),
+
+    Flag::new("Files", "volume", "Bind the host's SRC, with every mount below it, at DST inside (repeatable)",
+        |to, value| add(&mut to.spec.mounts, Mount::parse_volume(value)))
+        .short('v').takes("SRC[:DST][:ro]").repeatable(),
+    Flag::new("Files", "tmpfs", "Mount an empty directory in memory at DST (repeatable)",
+        |to, value| add(&mut to.spec.mounts, Mount::parse_tmpfs(value)))
+        .takes("DST[:size=N,mode=M]").repeatable(),
+    Flag::new("Files", "read-only",
+        "Make the root tree read-only, with every mount below it; volumes and tmpfs stay writable",
+        |to, _| put(&mut to.spec.read_only, Ok(true))),
+    Flag::new("Files", "rootfs", "Use DIR as the root, with a minimal /dev of its own",
+        |to, value| put(&mut to.spec.rootfs, path("rootfs", value).map(Some)))
+        .takes("DIR"),
+    Flag::new("Files", "workdir", "Start in DIR inside",
+        |to, value| put(&mut to.spec.workdir, path("workdir", value).map(Some)))
+        .short('w').takes("DIR"),
+
+    Flag::new("Process", "env", "Set an environment variable, or take the caller's (repeatable)",
+        |to, value| add(&mut to.spec.env, Ok(value.into())))
+        .short('e').takes("K[=V]").repeatable(),
+    Flag::new("Process", "env-file", "Read environment variables from FILE, a line each (repeatable)",
+        |to, value| {
+            to.spec.env.extend(spec_file::read_env(&path("env file", value)?)?);
+            Ok(())
+        })
+        .takes("FILE").repeatable(),
+    Flag::new("Process", "clear-env", "Start from an empty environment",
+        |to, _| put(&mut to.spec.clear_env, Ok(true))),
+    Flag::new("Process", "pass-fd", "Pass descriptor N on to the command (repeatable)",
+        |to, value| add(&mut to.spec.pass_fds, descriptor(value)))
+        .takes_hyphen("N").repeatable(),
+    Flag::new("Process", "no-init", "Make the command itself process 1, without rootlet's init",
+        |to, _| put(&mut to.spec.init, Ok(false))),
+    Flag::new("Process", "tty", "Give the command a terminal of its own: auto does when stdin and stdout are terminals",
+        |to, value| put(&mut to.spec.tty, word(value)))
+        .short('t').one_of("WHEN", &["auto", "always", "never"]),
+    Flag::new("Process", "timeout", "End the command after this time (30s, 1h30m, …) with exit status 124",
+        |to, value| put(&mut to.spec.timeout, text(value).and_then(parse_duration).map(Some)))
+        .takes_hyphen("DURATION"),
+    Flag::new("Process", "strict", "Fail where rootlet would otherwise step down and say so",
+        |to, _| put(&mut to.spec.strict, Ok(true))),
+
+    Flag::new("Spec", "spec", "Read the spec from FILE (TOML; - is stdin); flags add to it",
+        |to, value| put(&mut to.spec, path("spec file", value).and_then(|path| spec_file::read(&path))))
+        .takes("FILE"),
+    Flag::new("Spec", "print-spec", "Print the spec as TOML, which --spec reads, and exit",
+        |to, _| put(&mut to.print_spec, Ok(true))),
+
+    Flag::new("Reports", "explain", "Print what would be done, step by step, and exit; json is for machines",
+        |to, value| put(&mut to.explain, word(value).map(Some)))
+        .optional("FORMAT", &["text", "json"]),
+    Flag::new("Reports", "trace", "Print each step when it is done, with its time",
+        |to, _| put(&mut to.trace, Ok(true))),
+    Flag::new("Reports", "status-fd", "Write the container's start and end as JSON lines to descriptor N",
+        |to, value| put(&mut to.status_fd, descriptor(value).map(Some)))
+        .takes_hyphen("N"),
+];
+
+impl Flag {
+    const fn new(
+        heading: &'static str,
+        long: &'static str,
+        help: &'static str,
+        set: fn(&mut Request, &OsStr) -> Result<()>,
+    ) -> Self {
+        Flag {
+            long,
+            alias: None,
+            short: None,
+            value: Value::None,
+            repeatable: false,
+            heading,
+            help,
+            set,
         }
-        replace(
-            &mut spec.tty,
-            self.tty.map(|word| match word {
-                TtyWord::Auto => Tty::Auto,
-                TtyWord::Always => Tty::Always,
-                TtyWord::Never => Tty::Never,
-            }),
-        );
-        replace_some(&mut spec.boottime, self.boottime);
-        replace_some(&mut spec.monotonic, self.monotonic);
-        replace_some(&mut spec.hostname, self.hostname);
-        replace_some(&mut spec.rootfs, self.rootfs);
-        replace_some(&mut spec.workdir, self.workdir);
-        replace_some(&mut spec.timeout, self.timeout);
-        replace_list(&mut spec.command, self.command);
-        spec.pass_fds.extend(self.pass_fd);
-        spec.init &= !self.no_init;
-        spec.read_only |= self.read_only;
-        spec.clear_env |= self.clear_env;
-        spec.allow_new_privs |= self.allow_new_privs;
-        spec.strict |= self.strict;
-        Ok(spec)
+    }
+
+    const fn alias(self, alias: &'static str) -> Self {
+        Flag {
+            alias: Some(alias),
+            ..self
+        }
+    }
+
+    const fn short(self, short: char) -> Self {
+        Flag {
+            short: Some(short),
+            ..self
+        }
+    }
+
+    const fn repeatable(self) -> Self {
+        Flag {
+            repeatable: true,
+            ..self
+        }
+    }
+
+    const fn takes(self, name: &'static str) -> Self {
+        let hyphen = false;
+        self.value(Value::Any { name, hyphen })
+    }
+
+    /// For values that may be negative, or that say best themselves what is wrong with them.
+    const fn takes_hyphen(self, name: &'static str) -> Self {
+        let hyphen = true;
+        self.value(Value::Any { name, hyphen })
+    }
+
+    const fn one_of(self, name: &'static str, words: &'static [&'static str]) -> Self {
+        let list = false;
+        self.value(Value::OneOf { name, words, list })
+    }
+
+    const fn list_of(self, name: &'static str, words: &'static [&'static str]) -> Self {
+        let list = true;
+        self.value(Value::OneOf { name, words, list })
+    }
+
+    const fn optional(self, name: &'static str, words: &'static [&'static str]) -> Self {
+        self.value(Value::Optional { name, words })
+    }
+
+    const fn value(self, value: Value) -> Self {
+        Flag { value, ..self }
     }
 }
 
-/// The values of options with different names, in the order in which they stand on the command line.
-fn in_order<T>(matches: &ArgMatches, options: [(&str, Vec<T>); 2]) -> Vec<T> {
-    let mut values: Vec<(usize, T)> = Vec::new();
-    for (name, list) in options {
-        values.extend(matches.indices_of(name).into_iter().flatten().zip(list));
+fn put<T>(place: &mut T, value: Result<T>) -> Result<()> {
+    *place = value?;
+    Ok(())
+}
+
+fn add<T>(list: &mut Vec<T>, value: Result<T>) -> Result<()> {
+    list.push(value?);
+    Ok(())
+}
+
+fn text(value: &OsStr) -> Result<&str> {
+    let wrong = || Error::usage(format!("{value:?} is not UTF-8"));
+    value.to_str().ok_or_else(wrong)
+}
+
+fn parsed<T: FromStr<Err = Error>>(value: &OsStr) -> Result<T> {
+    text(value)?.parse()
+}
+
+/// A word that a spec file has for the same thing.
+fn word<'a, T: Deserialize<'a>>(value: &'a OsStr) -> Result<T> {
+    T::deserialize(text(value)?.into_deserializer())
+        .map_err(|error: WordError| Error::usage(error.to_string()))
+}
+
+fn path(what: &str, value: &OsStr) -> Result<PathBuf> {
+    match value.is_empty() {
+        true => Err(Error::usage(format!("{what} {value:?}: the path is empty"))),
+        false => Ok(value.into()),
     }
-    values.sort_by_key(|(index, _)| *index);
-    values.into_iter().map(|(_, value)| value).collect()
 }
 
-fn replace<T>(place: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *place = value;
-    }
+fn seconds(value: &OsStr) -> Result<i64> {
+    let number = value.to_str().and_then(|text| text.parse().ok());
+    number.ok_or_else(|| {
+        Error::usage(format!(
+            "clock offset {value:?} is not a whole number of seconds"
+        ))
+    })
 }
 
-fn replace_some<T>(place: &mut Option<T>, value: Option<T>) {
-    if value.is_some() {
-        *place = value;
-    }
-}
-
-fn replace_list<T>(place: &mut Vec<T>, value: Vec<T>) {
-    if !value.is_empty() {
-        *place = value;
-    }
-}
-
-fn volume() -> ValueParser {
-    from_bytes(Mount::parse_volume)
-}
-
-fn tmpfs() -> ValueParser {
-    from_bytes(Mount::parse_tmpfs)
-}
-
-fn from_bytes(parse: fn(&OsStr) -> Result<Mount>) -> ValueParser {
-    ValueParser::new(OsStringValueParser::new().try_map(move |text| parse(&text)))
+fn descriptor(value: &OsStr) -> Result<i32> {
+    let number = value.to_str().and_then(|text| text.parse().ok());
+    number.filter(|&number| number >= 0).ok_or_else(|| {
+        Error::usage(format!(
+            "descriptor {value:?} is not a number from 0 to {}",
+            i32::MAX
+        ))
+    })
 }
