@@ -149,8 +149,10 @@ fn the_plan_is_explained_without_being_run() {
 fn a_reader_who_has_seen_enough_is_no_error() {
     let ran = shell(r#"{ "$rootlet" run --explain; echo $? >&2; } | head -n 1 >/dev/null"#);
     assert_eq!(ran.err, "0");
-    let ran = shell(r#"{ "$rootlet" run --explain; echo $? >&2; } | true"#);
-    assert_eq!(ran.err, "0");
+    for what in ["--explain", "--help"] {
+        let line = format!(r#"{{ "$rootlet" run {what}; echo $? >&2; }} | true"#);
+        assert_eq!(shell(&line).err, "0", "{what}");
+    }
 }
 
 #[test]
@@ -204,6 +206,49 @@ fn options_of_the_command_are_the_commands() {
     );
     assert_eq!(run(["--", "echo", "-n", "x"]).ok(), "x");
     assert_eq!(inside(&[], "echo $#"), "0");
+}
+
+#[test]
+fn a_mistake_is_answered_with_what_was_meant() {
+    for (line, words) in [
+        (
+            "run --hostnme x true",
+            &["--hostnme", "similar", "--hostname"][..],
+        ),
+        (
+            "run --hostname",
+            &["a value is required", "--hostname <NAME>"],
+        ),
+        ("run --net foo true", &["'foo'", "host, none"]),
+        ("run --share net true", &["hint: ", "--net none"]),
+        ("run -it sh", &["'-i'", "hint: ", "-t needs no -i"]),
+        ("run -t", &["--tty <WHEN>", "hint: -t alone is not needed"]),
+        ("run --rm true", &["--rm", "nothing to remove"]),
+        ("run -w / -w / true", &["--workdir", "multiple times"]),
+        ("run --boottime x true", &["clock offset \"x\""]),
+        ("ls", &["'ls'", "rootlet run -- ls"]),
+        ("-v /a:/b", &["'/a:/b'", "rootlet run -v SRC:DST"]),
+    ] {
+        let words = [&["rootlet: "], words].concat();
+        shell(&format!("exec \"$rootlet\" {line}")).fails(125, &words);
+    }
+}
+
+#[test]
+fn verbose_stands_before_the_verb() {
+    for (line, level) in [
+        ("-v run", "INFO"),
+        ("--verbose run", "INFO"),
+        ("-vv run", "DEBUG"),
+        ("-v -v run", "DEBUG"),
+    ] {
+        let ran = shell(&format!("exec \"$rootlet\" {line} -t never true"));
+        assert_eq!(ran.status, 0, "{line}");
+        assert!(ran.err.contains(level), "{line}: {}", ran.err);
+        assert_eq!(ran.err.contains("DEBUG"), level == "DEBUG", "{line}");
+    }
+    let ran = shell("SHELL=/bin/true exec \"$rootlet\" -v </dev/null");
+    assert!(ran.status == 0 && ran.err.contains("INFO"), "{}", ran.err);
 }
 
 #[test]

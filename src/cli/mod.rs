@@ -34,7 +34,7 @@ enum Verb {
 
 /// Reads the command line, does what it says, and returns the exit status.
 ///
-/// A launch is read without clap, whose code is large and costs a sixth of the launch when it runs. Clap is asked about
+/// A launch is read without clap, whose code is large and takes a seventh of the time when it runs. Clap is asked about
 /// everything else: other verbs, help, and what is wrong.
 pub fn main() -> anyhow::Result<u8> {
     let words: Vec<OsString> = std::env::args_os().collect();

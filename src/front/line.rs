@@ -1,7 +1,7 @@
 //! The grammar of a command line: which words are options, which are their values, and where the command begins.
 //!
 //! It knows what is right, and has no words for what is wrong: the program asks clap then, which knows the same options
-//! and has them. To do so at every launch would take a sixth of its time.
+//! and has them. To ask it at every launch would take a seventh of the time.
 
 use super::flags::{FLAGS, Flag, Value};
 use std::ffi::{OsStr, OsString};

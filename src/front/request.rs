@@ -245,7 +245,8 @@ mod tests {
         let file = File::new(
             "adds",
             "command = [\"a\"]\nuser = \"5:6\"\nuid-map = [\"0:1:1\"]\ngid-map = [\"0:1:1\"]\nshare = [\"ipc\"]\n\
-             env = [\"A=1\"]\npass-fds = [3]\ninit = false\nworkdir = \"/w\"\n[[mounts]]\ntype = \"bind\"\nsource = \"/a\"\n",
+             env = [\"A=1\"]\npass-fds = [3]\ninit = false\nworkdir = \"/w\"\n\
+             [[mounts]]\ntype = \"bind\"\nsource = \"/a\"\n",
         );
         let plain = file.spec(&["--spec", "FILE"]);
         assert_eq!(plain.user, User::Ids { uid: 5, gid: 6 });
