@@ -251,7 +251,7 @@ fn a_thousand_volumes_are_laid_down_with_few_open_files() {
         r#"ulimit -n 256; exec "$rootlet" run -t never "$@""#,
         &arguments,
     );
-    ran.fails(125, &["1000 volumes", "hint: raise it"]);
+    ran.fails(125, &["1000 sources of views", "hint: raise it"]);
 }
 
 #[test]

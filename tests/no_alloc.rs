@@ -2,7 +2,7 @@
 
 mod support;
 
-use rootlet::spec::{Mount, Net, Share, Tty, User};
+use rootlet::spec::{Missing, Mount, Net, Root, Share, Tty, User};
 use rootlet::{Facts, Outcome, Plan, Spec, parent};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -80,6 +80,7 @@ fn bind(source: &str, target: &str, read_only: bool) -> Mount {
         source: source.into(),
         target: Some(target.into()),
         read_only,
+        missing: Missing::Refused,
     }
 }
 
@@ -114,7 +115,7 @@ fn no_launch_allocates_after_the_clone() {
         root.directory(name);
     }
     let rootfs = Spec {
-        rootfs: Some(root.path().into()),
+        root: Root::Directory(root.path().into()),
         mounts: ["/usr", "/bin", "/lib", "/lib64"]
             .iter()
             .map(|path| bind(path, path, true))
@@ -176,7 +177,7 @@ fn no_failure_allocates_after_the_clone() {
         ),
         (
             Spec {
-                rootfs: Some("/missing".into()),
+                root: Root::Directory("/missing".into()),
                 ..command(&["true"])
             },
             "open /missing",

@@ -3,7 +3,8 @@
 //! `UPDATE_GOLDENS=1 cargo test --test plan` in a checkout writes tests/golden anew; read the difference.
 
 use rootlet::child::step::{Entry, Slot, Step};
-use rootlet::spec::{Mount, Net, Share, Tty, User};
+use rootlet::host::{GUARDED, Source};
+use rootlet::spec::{Content, Kernel, Missing, Mount, Net, Proc, Root, Share, Tty, User};
 use rootlet::{Facts, Plan, Spec};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -30,7 +31,10 @@ fn facts(spec: &Spec) -> Facts {
         ignores_sigchld: false,
         main_thread: true,
         closed_fds: Vec::new(),
-        file_sources: vec![false; spec.mounts.len()],
+        sources: vec![Source::Directory { mode: 0o755 }; spec.mounts.len()],
+        guarded: Vec::new(),
+        linked_files: Vec::new(),
+        has_sys: false,
     }
 }
 
@@ -57,6 +61,16 @@ fn bind(source: &str, target: &str, read_only: bool) -> Mount {
         source: source.into(),
         target: Some(target.into()),
         read_only,
+        missing: Missing::Refused,
+    }
+}
+
+fn overlay(target: &str, upper: Option<&str>) -> Mount {
+    Mount::Overlay {
+        lower: vec!["/usr".into()],
+        target: target.into(),
+        upper: upper.map(Into::into),
+        work: None,
     }
 }
 
@@ -150,7 +164,7 @@ golden!(volumes, {
 golden!(
     rootfs,
     plan(&Spec {
-        rootfs: Some("root".into()),
+        root: Root::Directory("root".into()),
         read_only: true,
         ..command(&["/bin/sh"])
     })
@@ -196,14 +210,14 @@ fn what_cannot_be_is_refused_before_anything_is_done() {
                 mounts: vec![bind("/a", "b", false)],
                 ..default()
             },
-            "volume destination \"b\" is not an absolute path",
+            "volume b: the destination \"b\" is not an absolute path",
         ),
         (
             Spec {
                 mounts: vec![tmpfs("b")],
                 ..default()
             },
-            "tmpfs destination \"b\" is not an absolute path",
+            "tmpfs b: the destination \"b\" is not an absolute path",
         ),
         (
             Spec {
@@ -294,7 +308,7 @@ fn the_working_directory_is_the_callers_or_the_one_that_is_asked_for() {
     };
     let with = |workdir: Option<&str>, rootfs: Option<&str>| Spec {
         workdir: workdir.map(Into::into),
-        rootfs: rootfs.map(Into::into),
+        root: rootfs.map_or(Root::Host, |path| Root::Directory(path.into())),
         ..Spec::default()
     };
     let here = facts(&Spec::default());
@@ -376,9 +390,23 @@ fn any_spec(numbers: &mut Numbers) -> Spec {
     let mut mounts = Vec::new();
     for _ in 0..numbers.below(6) {
         let target = numbers.pick(&places);
-        mounts.push(match numbers.flip() {
-            true => tmpfs(target),
-            false => bind(numbers.pick(&places), target, numbers.flip()),
+        let kind = numbers.pick(&[Kernel::Dev, Kernel::Proc, Kernel::Devpts, Kernel::Sysfs]);
+        mounts.push(match numbers.below(8) {
+            0 | 1 => tmpfs(target),
+            2 => overlay(target, numbers.pick(&[None, Some("/upper")])),
+            3 => Mount::File {
+                target: target.into(),
+                content: Content::Text("text".into()),
+                mode: None,
+            },
+            4 => Mount::Mask {
+                target: target.into(),
+            },
+            5 => Mount::Kernel {
+                kind,
+                target: target.into(),
+            },
+            _ => bind(numbers.pick(&places), target, numbers.flip()),
         });
     }
     let mut share = vec![Share::Pid, Share::Ipc, Share::Uts, Share::Cgroup];
@@ -389,7 +417,20 @@ fn any_spec(numbers: &mut Numbers) -> Spec {
         share,
         monotonic: numbers.pick(&[None, Some(3)]),
         hostname: numbers.pick(&[None, Some("h".into())]),
-        rootfs: numbers.pick(&[None, Some("/r".into()), Some("r".into())]),
+        root: numbers.pick(&[
+            Root::Host,
+            Root::Host,
+            Root::Empty,
+            Root::Directory("/r".into()),
+            Root::Directory("r".into()),
+        ]),
+        proc: numbers.pick(&[
+            None,
+            None,
+            Some(Proc::Host),
+            Some(Proc::None),
+            Some(Proc::Fresh),
+        ]),
         read_only: numbers.flip(),
         workdir: numbers.pick(&[None, Some("/w".into())]),
         pass_fds: numbers.pick(&[vec![], vec![5], vec![9, 4]]),
@@ -411,7 +452,15 @@ fn what_holds_of_every_plan() {
             terminals: [numbers.flip(), numbers.flip(), numbers.flip()],
             controlling_terminal: numbers.flip(),
             main_thread: numbers.flip(),
-            file_sources: spec.mounts.iter().map(|_| numbers.flip()).collect(),
+            sources: spec
+                .mounts
+                .iter()
+                .map(|mount| any_source(&mut numbers, mount))
+                .collect(),
+            guarded: numbers.pick(&[Vec::new(), GUARDED.to_vec()]),
+            linked_files: numbers
+                .pick(&[Vec::new(), vec![("/etc/hosts".into(), "/a/b/hosts".into())]]),
+            has_sys: numbers.flip(),
             ..facts(&spec)
         };
         let Ok(plan) = Plan::new(&spec, &facts) else {
@@ -430,17 +479,31 @@ fn what_holds_of_every_plan() {
     assert!(made > 5_000, "{made} specs made a plan");
 }
 
+fn any_source(numbers: &mut Numbers, mount: &Mount) -> Source {
+    match mount {
+        Mount::Overlay { .. } => Source::Directory { mode: 0o755 },
+        _ => numbers.pick(&[
+            Source::Missing,
+            Source::File,
+            Source::Directory { mode: 0o755 },
+        ]),
+    }
+}
+
 fn every_source_is_taken_once_and_attached_once(plan: &Plan) {
     let mut open = BTreeSet::new();
     for entry in &plan.setup {
         match entry.step {
-            Step::OpenTree { slot, .. } => {
+            Step::OpenTree { slot, .. } | Step::OpenOverlay { slot, .. } => {
                 assert!(
                     slot.0 < plan.slots && slot.0 >= Slot::SOURCES && open.insert(slot),
                     "{slot:?} taken twice"
                 );
             }
             Step::Attach { slot, .. } => assert!(open.remove(&slot), "{slot:?} is not there"),
+            Step::Mask {
+                file, directory, ..
+            } => assert!(open.remove(&file) && (file == directory || open.remove(&directory))),
             _ => {}
         }
         if let Some(Step::Attach { slot, .. }) = entry.instead {
@@ -465,17 +528,22 @@ fn the_order_of_a_launch_holds(plan: &Plan, spec: &Spec, main_thread: bool) {
     let private = at(|step| matches!(step, Step::MakePrivate));
     let taken = steps
         .iter()
-        .rposition(|step| matches!(step, Step::OpenTree { .. }));
-    let laid = at(|step| {
+        .rposition(|step| matches!(step, Step::OpenTree { .. } | Step::OpenOverlay { .. }));
+    let laid = at(|step| matches!(step, Step::Attach { .. } | Step::SetReadOnly { .. }));
+    let entered = at(|step| matches!(step, Step::EnterRoot { .. }));
+    let old_root = at(|step| matches!(step, Step::DetachOldRoot { last: false }));
+    let really_old_root = at(|step| matches!(step, Step::DetachOldRoot { last: true }));
+    let last_mount = steps.iter().rposition(|step| {
         matches!(
             step,
-            Step::Attach { .. } | Step::Mount { .. } | Step::SetReadOnly { .. }
+            Step::Attach { .. } | Step::Mount { .. } | Step::Mask { .. } | Step::Seal { .. }
         )
     });
-    let old_root = at(|step| matches!(step, Step::DetachOldRoot));
-    let last_mount = steps
-        .iter()
-        .rposition(|step| matches!(step, Step::Attach { .. } | Step::Mount { .. }));
+    let after_entering = entered.unwrap_or_default();
+    let made = steps.iter().enumerate().position(|(number, step)| {
+        number > after_entering && matches!(step, Step::MakeFile { .. } | Step::MakeSymlink { .. })
+    });
+    let stage = at(|step| matches!(step, Step::CloseStage { .. }));
     let directory = at(|step| matches!(step, Step::ChangeDirectory { .. }));
     let first = steps.iter().find(|step| **step != Step::Tie);
     assert_eq!(
@@ -489,11 +557,16 @@ fn the_order_of_a_launch_holds(plan: &Plan, spec: &Spec, main_thread: bool) {
         before(taken, laid),
         "sources are taken before anything is laid over them"
     );
+    assert!(before(taken, stage) && before(stage, laid));
     assert!(
-        before(last_mount, old_root) && before(old_root, directory),
+        before(entered, old_root) && before(old_root, made),
+        "nothing is made while the old root can be reached"
+    );
+    assert!(
+        before(last_mount, really_old_root) && before(really_old_root, directory),
         "the old root is gone before a cwd is chosen"
     );
-    assert_eq!(old_root.is_some(), spec.rootfs.is_some());
+    assert_eq!(old_root.is_some(), !spec.root.is_host());
     assert_eq!(steps.last(), Some(&Step::Exec));
     // Where there is no init, nobody else can tell that set-up has come to its end.
     assert_eq!(steps.contains(&Step::Ready), !spec.init);

@@ -85,21 +85,35 @@ pub fn set_clocks(offsets: &CStr) -> Result<(), Errno> {
     )
 }
 
-/// mkdir(2), 0755 whatever the umask; one that is there will do.
-pub fn make_directory(path: &CStr) -> Result<(), Errno> {
-    match ::rustix::fs::mkdir(path, Mode::from_raw_mode(0o755)) {
+/// mkdir(2), with these permission bits whatever the umask; one that is there will do.
+pub fn make_directory(path: &CStr, mode: u32) -> Result<(), Errno> {
+    let mode = Mode::from_raw_mode(mode);
+    match ::rustix::fs::mkdir(path, mode) {
+        Err(Errno::EXIST) => Ok(()),
+        Err(errno) => Err(errno),
+        Ok(()) => ::rustix::fs::chmod(path, mode),
+    }
+}
+
+/// An empty file with these permission bits; one that is there will do.
+pub fn make_file(path: &CStr, mode: u32) -> Result<(), Errno> {
+    match write_file(path, &[], mode) {
         Err(Errno::EXIST) => Ok(()),
         result => result,
     }
 }
 
-/// An empty file; one that is there will do.
-pub fn make_file(path: &CStr) -> Result<(), Errno> {
+/// A new file with this content, and these permission bits whatever the umask.
+pub fn write_file(path: &CStr, content: &[u8], mode: u32) -> Result<(), Errno> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    match ::rustix::fs::open(path, flags, Mode::from_raw_mode(0o644)) {
-        Ok(_) | Err(Errno::EXIST) => Ok(()),
-        Err(errno) => Err(errno),
+    let mode = Mode::from_raw_mode(mode);
+    let file = ::rustix::fs::open(path, flags, mode)?;
+    let mut rest = content;
+    while !rest.is_empty() {
+        let written = ::rustix::io::write(&file, rest)?;
+        rest = rest.get(written..).unwrap_or_default();
     }
+    ::rustix::fs::fchmod(&file, mode)
 }
 
 /// chdir(2), and makes sure that the directory has a name below the root.

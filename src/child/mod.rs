@@ -67,8 +67,14 @@ pub struct Task<'a> {
     pub trace: bool,
     /// A stack for the process that becomes the command.
     pub stack: &'a mut [MaybeUninit<u8>],
+    /// What is in the files that exist only inside.
+    pub contents: &'a [&'a [u8]],
     /// Set to false when the kernel has no open_tree(2): sources are then paths, and are bound in the old way.
     pub detached: bool,
+    /// Set to false when the kernel has no mount_setattr(2): trees are then made read-only when they are attached.
+    pub sealed: bool,
+    /// Whether the old root is still there, beneath the new one.
+    pub old_root: bool,
     /// Whether signal handlers of the calling program are still installed in the new process.
     pub handlers: bool,
     /// init's pid, for the command's tie; and the command's, once init has started it. Both as init sees them.
@@ -80,6 +86,13 @@ pub struct Task<'a> {
 }
 
 impl<'a> Task<'a> {
+    fn content(&self, number: u16) -> &'a [u8] {
+        self.contents
+            .get(usize::from(number))
+            .copied()
+            .unwrap_or_default()
+    }
+
     /// The string at `text`. A plan whose text is not there cannot be made; the empty string stands for the type.
     fn text(&self, text: Text) -> &'a CStr {
         let bytes = self.arena.get(text.0 as usize..).unwrap_or_default();

@@ -2,11 +2,13 @@
 
 use ::core::ffi::CStr;
 use ::core::prelude::rust_2024::*;
-use ::rustix::fd::{FromRawFd, IntoRawFd, OwnedFd};
-use ::rustix::fs::{CWD, Mode, OFlags};
+use ::rustix::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use ::rustix::fs::{CWD, FileType, Mode, OFlags};
 use ::rustix::io::Errno;
 use ::rustix::mount::{
-    MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount_change, move_mount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
+    OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount,
+    fsopen, mount_change, move_mount, unmount,
 };
 
 use super::step::{Slot, Text};
@@ -22,7 +24,12 @@ pub fn make_private() -> Result<(), Errno> {
 }
 
 /// Takes the tree at `path` into `slot`.
-pub fn open_tree(task: &mut Task<'_>, path: Text, slot: Slot) -> Result<(), Errno> {
+pub fn open_tree(
+    task: &mut Task<'_>,
+    path: Text,
+    slot: Slot,
+    read_only: bool,
+) -> Result<(), Errno> {
     let name = task.text(path);
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
@@ -39,8 +46,41 @@ pub fn open_tree(task: &mut Task<'_>, path: Text, slot: Slot) -> Result<(), Errn
         }
         taken => taken?,
     };
+    if read_only && task.detached {
+        let flags = ::libc::AT_RECURSIVE | ::libc::AT_EMPTY_PATH;
+        match sys::set_read_only(fd.as_raw_fd(), c"", flags) {
+            Err(Errno::NOSYS | Errno::PERM) => task.sealed = false,
+            result => result?,
+        }
+    }
     task.set_slot(slot, fd.into_raw_fd());
     Ok(())
+}
+
+/// Makes an overlay of `lower`, `upper` and `work`, in this order in `layers`, and takes it into `slot`.
+pub fn open_overlay(task: &mut Task<'_>, layers: [Text; 3], slot: Slot) -> Result<(), Errno> {
+    let overlay = fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for (key, layer) in [c"lowerdir", c"upperdir", c"workdir"]
+        .into_iter()
+        .zip(layers)
+    {
+        fsconfig_set_string(borrow(overlay.as_raw_fd()), key, task.text(layer))?;
+    }
+    fsconfig_set_flag(borrow(overlay.as_raw_fd()), c"userxattr")?;
+    fsconfig_create(borrow(overlay.as_raw_fd()))?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    let flags = FsMountFlags::FSMOUNT_CLOEXEC;
+    let mount = fsmount(borrow(overlay.as_raw_fd()), flags, attributes)?;
+    task.set_slot(slot, mount.into_raw_fd());
+    Ok(())
+}
+
+/// Takes the stage down. Sources that are only paths lose what they lead to.
+pub fn close_stage(task: &Task<'_>, path: Text, needed: bool) -> Result<(), Errno> {
+    match needed && !task.detached {
+        true => Err(Errno::NOSYS),
+        false => unmount(task.text(path), UnmountFlags::DETACH),
+    }
 }
 
 /// Whether move_mount(2) is there: without it a tree that open_tree has taken could not be attached at all. The empty
@@ -51,7 +91,7 @@ fn has_move_mount() -> bool {
 }
 
 /// Attaches what is in `slot` at `target`, and closes it.
-pub fn attach(task: &mut Task<'_>, slot: Slot, target: Text) -> Result<(), Errno> {
+pub fn attach(task: &mut Task<'_>, slot: Slot, target: Text, read_only: bool) -> Result<(), Errno> {
     let source = task.slot(slot);
     let target = task.text(target);
     match task.detached {
@@ -62,10 +102,84 @@ pub fn attach(task: &mut Task<'_>, slot: Slot, target: Text) -> Result<(), Errno
         }
         false => bind(source, target)?,
     }
+    close_slot(task, slot);
+    match read_only && !(task.detached && task.sealed) {
+        true => set_read_only(target, true),
+        false => Ok(()),
+    }
+}
+
+fn close_slot(task: &mut Task<'_>, slot: Slot) {
+    let fd = task.slot(slot);
     task.set_slot(slot, -1);
     // SAFETY: the slot owned the descriptor, and has just given it up.
-    drop(unsafe { OwnedFd::from_raw_fd(source) });
+    drop(unsafe { OwnedFd::from_raw_fd(fd) });
+}
+
+/// Hides what is at `target` with what is in `file` or `directory`, as it is one or the other.
+pub fn mask(task: &mut Task<'_>, target: Text, file: Slot, directory: Slot) -> Result<(), Errno> {
+    let path = task.text(target);
+    match ::rustix::fs::stat(path).map(|found| FileType::from_raw_mode(found.st_mode)) {
+        // Nothing is there, or the command can get no further either.
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS) => {}
+        Err(errno) => return Err(errno),
+        Ok(FileType::Directory) if task.detached => attach(task, directory, target, true)?,
+        Ok(_) if task.detached => attach(task, file, target, true)?,
+        Ok(FileType::Directory) => mount(
+            c"tmpfs",
+            path,
+            ::libc::MS_RDONLY as u32,
+            c"mode=555,nr_inodes=1",
+        )?,
+        Ok(_) => ::rustix::mount::mount_bind(c"/dev/null", path)?,
+    }
+    for slot in [file, directory] {
+        if task.slot(slot) >= 0 {
+            close_slot(task, slot);
+        }
+    }
     Ok(())
+}
+
+/// Mounts the part of the tree at `path` on itself, read-only.
+pub fn seal(path: &CStr) -> Result<(), Errno> {
+    match ::rustix::mount::mount_bind_recursive(path, path) {
+        Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(errno),
+        Ok(()) => set_read_only(path, true),
+    }
+}
+
+/// Mounts the inner side of the command's terminal on `target`.
+pub fn attach_terminal(task: &Task<'_>, target: Text) -> Result<(), Errno> {
+    let (terminal, target) = (task.slot(Slot::TERMINAL), task.text(target));
+    if !task.detached {
+        return bind(terminal, target);
+    }
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    let taken = ::rustix::mount::open_tree(borrow(terminal), c"", flags)?;
+    move_mount(
+        &taken,
+        c"",
+        CWD,
+        target,
+        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
+    )
+}
+
+/// Takes the old root away, or puts it off.
+pub fn detach_old_root(task: &mut Task<'_>, last: bool) -> Result<(), Errno> {
+    let now = match last {
+        false => task.detached,
+        true => task.old_root,
+    };
+    task.old_root = !now;
+    match now {
+        true => unmount(c".", UnmountFlags::DETACH),
+        false => Ok(()),
+    }
 }
 
 /// Before Linux 5.2: binds the file behind an open path, by its name in /proc.
@@ -115,10 +229,12 @@ pub fn enter_root(path: &CStr) -> Result<(), Errno> {
     ::rustix::process::pivot_root(c".", c".")
 }
 
-/// Makes the tree at `path` read-only, with every mount below it.
-pub fn set_read_only(path: &CStr) -> Result<(), Errno> {
-    match sys::set_tree_read_only(path) {
-        Err(Errno::NOSYS | Errno::PERM) => remount_each(path),
+/// Makes the mount at `path` read-only, with `recursive` every mount below it too.
+pub fn set_read_only(path: &CStr, recursive: bool) -> Result<(), Errno> {
+    let flags = if recursive { ::libc::AT_RECURSIVE } else { 0 };
+    match sys::set_read_only(::libc::AT_FDCWD, path, flags) {
+        Err(Errno::NOSYS | Errno::PERM) if recursive => remount_each(path),
+        Err(Errno::NOSYS | Errno::PERM) => remount(path),
         result => result,
     }
 }
@@ -187,8 +303,9 @@ fn remount_line(line: &[u8], path: &CStr) -> Result<(), Errno> {
         return Ok(());
     }
     match remount(CStr::from_bytes_until_nul(&point).unwrap_or_default()) {
-        // No mount point is at that name now: it lies beneath another mount, where no name leads to it.
-        Err(Errno::INVAL | Errno::NOENT | Errno::NOTDIR) => Ok(()),
+        // No mount point is at that name now: it lies beneath another mount, where no name leads to it. Or the name leads
+        // through a directory or a file system that answers nobody.
+        Err(Errno::INVAL | Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::NOTCONN) => Ok(()),
         result => result,
     }
 }
@@ -220,7 +337,9 @@ const ST_RELATIME: ::libc::c_ulong = 4096;
 /// mount(MS_REMOUNT|MS_BIND|MS_RDONLY), with the flags that the mount has: those that came with the user namespace are
 /// locked, and leaving one out is refused (mount_namespaces(7)).
 fn remount(path: &CStr) -> Result<(), Errno> {
-    let now = ::rustix::fs::statvfs(path)?.f_flag.bits() as u32;
+    // Opened as a path, since to ask by the name would wake an automount up.
+    let place = ::rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let now = ::rustix::fs::fstatvfs(&place)?.f_flag.bits() as u32;
     // The low bits of statvfs(3) and mount(2) are the same; the bits of "noatime", "nodiratime" and "relatime" are not.
     let same = ::libc::MS_RDONLY | ::libc::MS_NOSUID | ::libc::MS_NODEV | ::libc::MS_NOEXEC;
     let mut flags = (now & same as u32) | ::libc::MS_RDONLY as u32;

@@ -101,6 +101,27 @@ pub enum Step {
         path: Text,
         /// Where the descriptor goes.
         slot: Slot,
+        /// Whether the copy is made read-only, with every mount in it: before anybody can see it.
+        read_only: bool,
+    },
+    /// fsopen("overlay") and fsmount(2): directories seen as one, not yet attached anywhere (Linux 5.11, for `userxattr`:
+    /// without privileges the kernel's notes cannot be trusted.* attributes).
+    OpenOverlay {
+        /// The directories that are read, with colons between them.
+        lower: Text,
+        /// The directory that is written.
+        upper: Text,
+        /// The directory in which the kernel prepares its files.
+        work: Text,
+        /// Where the descriptor goes.
+        slot: Slot,
+    },
+    /// umount2(MNT_DETACH) of the memory that sources were taken from: they hold it, and it has no name any more.
+    CloseStage {
+        /// Where it is.
+        path: Text,
+        /// Whether something has no other way; before Linux 5.2 there is none to take a file from it.
+        needed: bool,
     },
     /// move_mount(2): attaches what [`Step::OpenTree`] took.
     Attach {
@@ -108,20 +129,48 @@ pub enum Step {
         slot: Slot,
         /// The path inside.
         target: Text,
+        /// Whether it is read-only. It is already, unless the kernel is older than Linux 5.12: then it is made so now.
+        read_only: bool,
     },
-    /// mount_setattr(AT_RECURSIVE): the whole tree read-only, with no mount forgotten. Before Linux 5.12: a remount for
-    /// each line of mountinfo, keeping the flags that are locked.
+    /// move_mount(2) of an empty file or directory over what is at `target`; nothing, if nothing is there. Before Linux
+    /// 5.2: an empty file system, or /dev/null.
+    Mask {
+        /// What is hidden.
+        target: Text,
+        /// What hides a file.
+        file: Slot,
+        /// What hides a directory.
+        directory: Slot,
+    },
+    /// A part of the tree mounted on itself, read-only; nothing, if nothing is there.
+    Seal {
+        /// The top of the part.
+        path: Text,
+    },
+    /// The command's terminal appears at this place too.
+    AttachTerminal {
+        /// A file.
+        target: Text,
+    },
+    /// mount_setattr(2): read-only, with AT_RECURSIVE the whole tree with no mount forgotten. Before Linux 5.12: a remount
+    /// for each line of mountinfo, keeping the flags that are locked.
     SetReadOnly {
         /// The top of the tree.
         path: Text,
+        /// Whether every mount below it is meant too.
+        recursive: bool,
     },
     /// chdir and pivot_root(".", "."): the new root; the old one lies beneath until [`Step::DetachOldRoot`].
     EnterRoot {
         /// A mount point.
         path: Text,
     },
-    /// umount2(".", MNT_DETACH): from here on nothing of the old root has a name.
-    DetachOldRoot,
+    /// umount2(".", MNT_DETACH): from here on nothing of the old root has a name, so that no link and no `..` in the new
+    /// one leads there. Where sources are still to be bound by their names (before Linux 5.2) it is put off to the last.
+    DetachOldRoot {
+        /// Whether this is the last occasion.
+        last: bool,
+    },
     /// mount(2) of a file system that has no source.
     Mount {
         /// Such as proc.
@@ -139,11 +188,24 @@ pub enum Step {
     MakeDirectory {
         /// Where.
         path: Text,
+        /// Its permission bits, whatever the umask.
+        mode: u32,
     },
-    /// An empty file to mount on; one that is there already will do.
+    /// An empty file; one that is there already will do.
     MakeFile {
         /// Where.
         path: Text,
+        /// Its permission bits, whatever the umask.
+        mode: u32,
+    },
+    /// A file with what the launcher has read for it.
+    WriteFile {
+        /// Where.
+        path: Text,
+        /// Which of the task's contents.
+        content: u16,
+        /// Its permission bits, whatever the umask.
+        mode: u32,
     },
     /// symlink(2).
     MakeSymlink {

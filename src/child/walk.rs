@@ -90,13 +90,33 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
         Step::Unshare { flag } => sys::unshare(flag),
         Step::SetClocks { offsets } => files::set_clocks(task.text(offsets)),
         Step::MakePrivate => mounts::make_private(),
-        Step::OpenTree { path, slot } => mounts::open_tree(task, path, slot),
-        Step::Attach { slot, target } => mounts::attach(task, slot, target),
-        Step::SetReadOnly { path } => mounts::set_read_only(task.text(path)),
+        Step::OpenTree {
+            path,
+            slot,
+            read_only,
+        } => mounts::open_tree(task, path, slot, read_only),
+        Step::OpenOverlay {
+            lower,
+            upper,
+            work,
+            slot,
+        } => mounts::open_overlay(task, [lower, upper, work], slot),
+        Step::CloseStage { path, needed } => mounts::close_stage(task, path, needed),
+        Step::Attach {
+            slot,
+            target,
+            read_only,
+        } => mounts::attach(task, slot, target, read_only),
+        Step::Mask {
+            target,
+            file,
+            directory,
+        } => mounts::mask(task, target, file, directory),
+        Step::Seal { path } => mounts::seal(task.text(path)),
+        Step::AttachTerminal { target } => mounts::attach_terminal(task, target),
+        Step::SetReadOnly { path, recursive } => mounts::set_read_only(task.text(path), recursive),
         Step::EnterRoot { path } => mounts::enter_root(task.text(path)),
-        Step::DetachOldRoot => {
-            ::rustix::mount::unmount(c".", ::rustix::mount::UnmountFlags::DETACH)
-        }
+        Step::DetachOldRoot { last } => mounts::detach_old_root(task, last),
         Step::Mount {
             kind,
             target,
@@ -109,8 +129,13 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             task.text(options),
         ),
         Step::KeepProc => Ok(()),
-        Step::MakeDirectory { path } => files::make_directory(task.text(path)),
-        Step::MakeFile { path } => files::make_file(task.text(path)),
+        Step::MakeDirectory { path, mode } => files::make_directory(task.text(path), mode),
+        Step::MakeFile { path, mode } => files::make_file(task.text(path), mode),
+        Step::WriteFile {
+            path,
+            content,
+            mode,
+        } => files::write_file(task.text(path), task.content(content), mode),
         Step::MakeSymlink { to, path } => ::rustix::fs::symlink(task.text(to), task.text(path)),
         Step::SetHostname { name } => ::rustix::system::sethostname(task.text(name).to_bytes()),
         Step::LoopbackUp => sys::loopback_up(),

@@ -6,7 +6,7 @@
 use super::request::Request;
 use super::spec_file;
 use crate::error::{Error, Result};
-use crate::spec::{IdRange, Mount, User, parse_duration};
+use crate::spec::{IdRange, Mount, Root, User, parse_duration};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error as WordError;
@@ -106,16 +106,41 @@ pub static FLAGS: &[Flag] = &[
 
     Flag::new("Files", "volume", "Bind the host's SRC, with every mount below it, at DST inside (repeatable)",
         |to, value| add(&mut to.spec.mounts, Mount::parse_volume(value)))
-        .short('v').takes("SRC[:DST][:ro]").repeatable(),
+        .short('v').takes("SRC[:DST][:ro][,optional|,create]").repeatable(),
+    Flag::new("Files", "mount", "Add a view in docker's form: type=bind|tmpfs|overlay|file|proc|..., source=, target= (repeatable)",
+        |to, value| add(&mut to.spec.mounts, Mount::parse_mount(value)))
+        .takes("TYPE,KEY=VALUE,...").repeatable(),
     Flag::new("Files", "tmpfs", "Mount an empty directory in memory at DST (repeatable)",
         |to, value| add(&mut to.spec.mounts, Mount::parse_tmpfs(value)))
         .takes("DST[:size=N,mode=M]").repeatable(),
+    Flag::new("Files", "overlay", "Show LOWER at DST; what is written goes to DIR, or to memory and is lost (repeatable)",
+        |to, value| add(&mut to.spec.mounts, Mount::parse_overlay(value)))
+        .takes("LOWER[:LOWER...],DST[,upper=DIR]").repeatable(),
+    Flag::new("Files", "file", "Make a file that exists only inside, from a path, - (stdin) or @FD (repeatable)",
+        |to, value| add(&mut to.spec.mounts, Mount::parse_file(value)))
+        .takes("DST[:MODE]=SRC").repeatable(),
+    Flag::new("Files", "mask", "Hide a file or directory: it is empty inside; no error where nothing is (repeatable)",
+        |to, value| add(&mut to.spec.mounts, path("mask", value).map(|target| Mount::Mask { target })))
+        .takes("PATH").repeatable(),
+    Flag::new("Files", "device", "Show the host's device PATH in a /dev of the container's own (repeatable)",
+        |to, value| add(&mut to.spec.mounts, path("device", value).map(|path| Mount::device(path.as_os_str()))))
+        .takes("PATH").repeatable(),
+    Flag::new("Files", "root", "The root: the host's, the host's read-only, an empty one in memory, or DIR",
+        |to, value| {
+            let root = path("root", value)?;
+            to.spec.read_only |= root.as_os_str() == "ro";
+            put(&mut to.spec.root, Ok(if root.as_os_str() == "ro" { Root::Host } else { Root::from(root) }))
+        })
+        .takes("host|ro|empty|DIR"),
     Flag::new("Files", "read-only",
-        "Make the root tree read-only, with every mount below it; volumes and tmpfs stay writable",
+        "Make the root tree read-only, with every mount below it; views stay writable",
         |to, _| put(&mut to.spec.read_only, Ok(true))),
     Flag::new("Files", "rootfs", "Use DIR as the root, with a minimal /dev of its own",
-        |to, value| put(&mut to.spec.rootfs, path("rootfs", value).map(Some)))
+        |to, value| put(&mut to.spec.root, path("rootfs", value).map(Root::Directory)))
         .takes("DIR"),
+    Flag::new("Files", "proc", "What is at /proc: the host's, one of the container's own with all of it, or nothing",
+        |to, value| put(&mut to.spec.proc, word(value).map(Some)))
+        .one_of("PROC", &["host", "fresh", "none"]),
     Flag::new("Files", "workdir", "Start in DIR inside",
         |to, value| put(&mut to.spec.workdir, path("workdir", value).map(Some)))
         .short('w').takes("DIR"),

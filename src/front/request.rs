@@ -62,7 +62,7 @@ impl Request {
 mod tests {
     use super::*;
     use crate::front::flags::{FLAGS, Flag, Value};
-    use crate::spec::{Mount, Net, Share, Tty, User};
+    use crate::spec::{Missing, Mount, Net, Proc, Root, Share, Tty, User};
     use std::ffi::OsString;
     use std::time::Duration;
 
@@ -114,6 +114,9 @@ mod tests {
             (Value::None, _) => vec![""],
             (Value::OneOf { words, .. } | Value::Optional { words, .. }, _) => words.to_vec(),
             (_, "uidmap" | "gidmap") => vec!["0:1:1"],
+            (_, "mount") => vec!["type=proc,target=/p"],
+            (_, "overlay") => vec!["/a,/b"],
+            (_, "file") => vec!["/a=/b"],
             (_, "spec") => vec![file.0.to_str().unwrap()],
             (_, "env-file") => vec!["/proc/self/status"],
             _ => vec!["7"],
@@ -167,6 +170,8 @@ mod tests {
             "--read-only",
             "--rootfs",
             "r",
+            "--proc",
+            "none",
             "-w",
             "/w",
             "-e",
@@ -198,6 +203,7 @@ mod tests {
             source: source.into(),
             target: target.map(Into::into),
             read_only: target.is_some(),
+            missing: Missing::Refused,
         };
         let wanted = Request {
             spec: Spec {
@@ -210,8 +216,9 @@ mod tests {
                 hostname: Some("box".into()),
                 boottime: Some(-5),
                 monotonic: Some(7),
-                rootfs: Some("r".into()),
+                root: Root::Directory("r".into()),
                 read_only: true,
+                proc: Some(Proc::None),
                 workdir: Some("/w".into()),
                 clear_env: true,
                 env: vec!["A=b".into(), "C".into()],

@@ -72,7 +72,7 @@ pub fn read_env(path: &Path) -> Result<Vec<std::ffi::OsString>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{Mount, Net, Share, Tty, User};
+    use crate::spec::{Missing, Mount, Net, Proc, Root, Share, Tty, User};
     use std::time::Duration;
 
     #[test]
@@ -90,8 +90,9 @@ mod tests {
             hostname: Some("box".into()),
             boottime: Some(-5),
             monotonic: Some(7),
-            rootfs: Some("/srv/root".into()),
+            root: Root::Directory("/srv/root".into()),
             read_only: true,
+            proc: Some(Proc::Fresh),
             workdir: Some("/w".into()),
             clear_env: true,
             env: vec!["A=b".into(), "C".into()],
@@ -106,6 +107,7 @@ mod tests {
                     source: "a".into(),
                     target: Some("/b".into()),
                     read_only: true,
+                    missing: Missing::Refused,
                 },
                 Mount::Tmpfs {
                     target: "/t".into(),
@@ -116,6 +118,7 @@ mod tests {
                     source: "/c".into(),
                     target: None,
                     read_only: false,
+                    missing: Missing::Refused,
                 },
             ],
         };

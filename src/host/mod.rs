@@ -1,12 +1,16 @@
 //! FACTS: read-only questions to this machine and about the caller, asked once, before anything is decided.
 #![forbid(unsafe_code)]
 
+mod source;
+
+pub use source::{GUARDED, Guard, Source};
+
 use crate::error::Result;
-use crate::spec::{Mount, Spec};
+use crate::spec::{Root, Spec};
 use crate::sys;
 use rustix::thread::CapabilitySet;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What [`crate::plan`] needs to know. Plain data, so that a plan can be made for any host, on any host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +43,14 @@ pub struct Facts {
     pub main_thread: bool,
     /// Those of [`Spec::pass_fds`] that are not open.
     pub closed_fds: Vec<i32>,
-    /// For each of [`Spec::mounts`], whether its source is there and is no directory.
-    pub file_sources: Vec<bool>,
+    /// What each of [`Spec::mounts`] has on the host.
+    pub sources: Vec<Source>,
+    /// Those parts of /proc that are there and are to be closed.
+    pub guarded: Vec<(&'static str, Guard)>,
+    /// Files of /etc that are links, and where they lead; asked for when a view may cover that.
+    pub linked_files: Vec<(PathBuf, PathBuf)>,
+    /// Whether the directory that is to be the root has a place for /sys.
+    pub has_sys: bool,
 }
 
 impl Facts {
@@ -78,7 +88,11 @@ impl Facts {
                 .copied()
                 .filter(|&fd| !is_open(fd))
                 .collect(),
-            file_sources: spec.mounts.iter().map(is_file_source).collect(),
+            sources: spec.mounts.iter().map(Source::of).collect::<Result<_>>()?,
+            guarded: source::guarded(spec),
+            linked_files: source::linked_files(spec),
+            has_sys: matches!(&spec.root, Root::Directory(path)
+                if !spec.root.is_host() && path.join("sys").symlink_metadata().is_ok_and(|data| data.is_dir())),
         })
     }
 }
@@ -92,13 +106,4 @@ fn has_controlling_terminal() -> bool {
 
 fn is_open(fd: i32) -> bool {
     fd >= 0 && sys::is_open(fd)
-}
-
-fn is_file_source(mount: &Mount) -> bool {
-    match mount {
-        Mount::Bind { source, .. } => Path::new(source)
-            .metadata()
-            .is_ok_and(|data| !data.is_dir()),
-        Mount::Tmpfs { .. } => false,
-    }
 }

@@ -61,7 +61,21 @@ pub fn add(error: Error, plan: &Plan, step: Step) -> Error {
         (Step::OpenTree { path, .. }, Some(libc::ENOENT)) if plan.arena.get(path).to_bytes().starts_with(b"~") => {
             "the shell replaces ~ only at the start of a word: write $HOME".to_string()
         }
-        (Step::OpenTree { .. }, Some(libc::ENOENT)) => "it is not there on the host".to_string(),
+        (Step::OpenTree { .. }, Some(libc::ENOENT)) => {
+            "it is not there on the host; with ,optional after it the view is left out then, with ,create it is made".to_string()
+        }
+        (Step::OpenOverlay { upper, .. }, Some(libc::EINVAL)) => format!(
+            "a lower directory that has mounts of the host below it cannot be one (rootlet try puts them together), nor can \
+             {} be upper on a file system without user.* attributes or on another overlay; Linux 5.11 is needed",
+            plan.arena.show(upper)
+        ),
+        (Step::OpenOverlay { .. }, Some(libc::ENODEV)) => "this kernel has no overlayfs (CONFIG_OVERLAY_FS)".to_string(),
+        (Step::OpenOverlay { .. }, Some(libc::ENOSYS)) => "overlays need Linux 5.11".to_string(),
+        (Step::OpenOverlay { .. }, Some(libc::EBUSY)) => "another overlay uses its upper or work directory now".to_string(),
+        (Step::OpenOverlay { .. }, Some(libc::EROFS)) => "its upper and work directories have to be writable".to_string(),
+        (Step::CloseStage { .. }, Some(libc::ENOSYS)) => {
+            "masks, files of one's own and overlays in memory need open_tree(2), Linux 5.2".to_string()
+        }
         (Step::SetClocks { .. }, Some(libc::ERANGE)) => "a clock cannot go below zero, nor beyond 146 years".to_string(),
         (Step::Mount { target, .. }, Some(libc::ENOENT)) => format!(
             "there is no directory {0} in the container: make it, or put it below a --tmpfs",
@@ -71,7 +85,7 @@ pub fn add(error: Error, plan: &Plan, step: Step) -> Error {
             "there is no {0} in the container, and nothing is made on the host: make it, or put it below a --tmpfs",
             plan.arena.show(target)
         ),
-        (Step::Attach { .. }, Some(libc::ENOTDIR | libc::EINVAL)) => "a file can be mounted on a file only, a directory on a directory".to_string(),
+        (Step::Attach { .. } | Step::MakeDirectory { .. }, Some(libc::ENOTDIR | libc::EINVAL)) => "a file can be mounted on a file only, a directory on a directory".to_string(),
         (Step::MakePrivate, Some(libc::EACCES)) => {
             "AppArmor refuses mounts here: `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0` (Ubuntu 24.04), \
              or --security-opt apparmor=unconfined (docker)"

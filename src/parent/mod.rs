@@ -126,16 +126,17 @@ fn life_pipe() -> std::result::Result<(OwnedFd, OwnedFd), rustix::io::Errno> {
 }
 
 /// What the processes inside work with, besides the plan.
-struct Memory {
+struct Memory<'m> {
     slots: Vec<RawFd>,
     keep: Vec<RawFd>,
     argv: Vec<*const c_char>,
     envp: Vec<*const c_char>,
+    contents: Vec<&'m [u8]>,
     stacks: [Vec<u8>; 2],
 }
 
-impl Memory {
-    fn new(plan: &Plan, channels: &Channels) -> Memory {
+impl<'m> Memory<'m> {
+    fn new(plan: &'m Plan, channels: &Channels) -> Memory<'m> {
         let [life, records] = channels.inside.each_ref().map(AsRawFd::as_raw_fd);
         let mut slots = vec![-1; usize::from(plan.slots)];
         slots[usize::from(Slot::LIFE.0)] = life;
@@ -147,17 +148,18 @@ impl Memory {
             keep,
             argv: pointers(plan, &plan.argv),
             envp: pointers(plan, &plan.envp),
+            contents: plan.contents.iter().map(Vec::as_slice).collect(),
             stacks: [(); 2].map(|()| Vec::with_capacity(STACK)),
         }
     }
 
     /// The task of the new process, and its stack. `mask` is the one that the command is to have.
-    fn task<'m>(
-        &'m mut self,
-        plan: &'m Plan,
+    fn task<'t>(
+        &'t mut self,
+        plan: &'t Plan,
         mask: SignalSet,
         trace: bool,
-    ) -> (Task<'m>, &'m mut Stack) {
+    ) -> (Task<'t>, &'t mut Stack) {
         let [first, commands] = self.stacks.each_mut().map(Vec::spare_capacity_mut);
         let task = Task {
             arena: plan.arena.bytes(),
@@ -173,7 +175,10 @@ impl Memory {
             terminal: plan.tty.then(terminal::callers_settings).flatten(),
             trace,
             stack: commands,
+            contents: &self.contents,
             detached: true,
+            sealed: true,
+            old_root: true,
             handlers: false,
             init_pid: 0,
             command_pid: 0,

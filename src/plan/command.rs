@@ -1,7 +1,6 @@
 //! The process that becomes the command: its last steps, its program, its environment.
 
 use super::arena::Arena;
-use super::mounts;
 use super::setup::must;
 use crate::child::step::{Entry, Step, Text};
 use crate::error::{Error, Kind, Result};
@@ -93,9 +92,9 @@ fn words(spec: &Spec, facts: &Facts) -> Vec<OsString> {
         return spec.command.clone();
     }
     let shell = look_up(&facts.env, OsStr::new("SHELL")).filter(|shell| !shell.is_empty());
-    match mounts::rootfs(spec) {
-        None => vec![shell.unwrap_or(OsStr::new("/bin/sh")).to_os_string()],
-        Some(_) => vec!["/bin/sh".into()],
+    match spec.root.is_host() {
+        true => vec![shell.unwrap_or(OsStr::new("/bin/sh")).to_os_string()],
+        false => vec!["/bin/sh".into()],
     }
 }
 

@@ -9,8 +9,9 @@ mod command;
 pub mod describe;
 pub mod explain;
 mod identity;
-mod mounts;
+mod root;
 mod setup;
+mod views;
 
 pub use arena::Arena;
 
@@ -19,6 +20,7 @@ use crate::child::step::{Entry, Text};
 use crate::error::{Error, Result};
 use crate::host::Facts;
 use crate::spec::{Share, Spec, Tty};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What the launcher does, in order.
@@ -75,6 +77,10 @@ pub struct Plan {
     /// The namespaces that are asked for at the clone, CLONE_NEW* flags; and CLONE_VM, if the new process may share the
     /// launcher's memory.
     pub clone_flags: u64,
+    /// What is in the files that exist only inside.
+    pub contents: Vec<Vec<u8>>,
+    /// Directories of the host that the launcher removes at the end: overlays needed them.
+    pub leftovers: Vec<PathBuf>,
     /// Descriptors of the caller's that go on to the command.
     pub pass_fds: Vec<i32>,
     /// Whether the command has a terminal of its own.
@@ -114,7 +120,11 @@ impl Plan {
         let tty = spec.tty == Tty::Always
             || (spec.tty == Tty::Auto && facts.terminals[0] && facts.terminals[1]);
         let mut slots = setup::Slots::default();
-        let setup = setup::list(spec, facts, &ids, tty, &mut slots, &mut arena)?;
+        let setup::Setup {
+            list: setup,
+            contents,
+            leftovers,
+        } = setup::list(spec, facts, &ids, tty, &mut slots, &mut arena)?;
         let init = setup::init_list(spec, facts, tty, &mut arena)?;
         let command = command::list(spec, facts, tty, slots.raises_limit(facts));
         let parent = parent_list(spec, &ids, tty && facts.terminals[0], &mut arena)?;
@@ -129,6 +139,8 @@ impl Plan {
             candidates,
             slots: slots.count(),
             clone_flags: clone_flags(spec),
+            contents,
+            leftovers,
             pass_fds: spec.pass_fds.iter().copied().filter(|&fd| fd > 2).collect(),
             tty,
             timeout: spec.timeout,
@@ -154,15 +166,17 @@ fn refuse(spec: &Spec, facts: &Facts) -> Result<()> {
         return Err(Error::usage("rootlet was started with more privileges than its caller has")
             .with_hint("it needs none: take the set-user-id bit and the file capabilities from the program file"));
     }
-    if spec.mounts.len() != facts.file_sources.len() {
+    if spec.mounts.len() != facts.sources.len() {
         return Err(Error::broken("the facts were gathered for another spec"));
     }
     if spec.mounts.len() > 10_000 {
         return Err(Error::usage(format!(
-            "{} volumes and tmpfs are more than 10000",
+            "{} views are more than 10000",
             spec.mounts.len()
         )));
     }
+    views::refuse_doubles(spec, facts)?;
+    root::refuse(spec)?;
     if let Some(fd) = facts.closed_fds.first() {
         return Err(Error::usage(format!(
             "descriptor {fd} is to be passed, but it is not open"

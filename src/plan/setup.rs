@@ -2,7 +2,8 @@
 
 use super::arena::Arena;
 use super::identity::Ids;
-use super::mounts;
+use super::root;
+use super::views::Views;
 use crate::child::step::{Entry, Slot, Step};
 use crate::error::{Error, Result};
 use crate::host::Facts;
@@ -46,7 +47,7 @@ impl Slots {
         let sources = self.0 - Slot::SOURCES;
         if sources > 0 && self.needed() > facts.open_files.max(facts.most_open_files) {
             return Err(Error::usage(format!(
-                "{sources} volumes need {} open files, and the hard limit is {}",
+                "{sources} sources of views need {} open files, and the hard limit is {}",
                 self.needed(),
                 facts.most_open_files
             ))
@@ -69,6 +70,16 @@ pub fn has_clocks(spec: &Spec) -> bool {
     spec.boottime.is_some() || spec.monotonic.is_some()
 }
 
+/// What the new process does until it is init or becomes the command, and what that needs.
+pub struct Setup {
+    /// The steps.
+    pub list: Vec<Entry>,
+    /// See [`super::Plan::contents`].
+    pub contents: Vec<Vec<u8>>,
+    /// See [`super::Plan::leftovers`].
+    pub leftovers: Vec<PathBuf>,
+}
+
 /// What the new process does until it is init or becomes the command.
 pub fn list(
     spec: &Spec,
@@ -77,7 +88,7 @@ pub fn list(
     tty: bool,
     slots: &mut Slots,
     arena: &mut Arena,
-) -> Result<Vec<Entry>> {
+) -> Result<Setup> {
     let mut list = Vec::new();
     if is_tied(spec, facts) {
         list.push(must(Step::Tie));
@@ -102,21 +113,36 @@ pub fn list(
     }
     list.extend(namespaces(spec, arena)?.into_iter().map(must));
     list.push(must(Step::MakePrivate));
-    if tty && mounts::rootfs(spec).is_none() {
+    let own_dev = root::has_own_dev(spec);
+    if tty && !own_dev {
         list.push(must(Step::OpenTerminal));
     }
-    let mounts::Views { taken, laid, .. } = mounts::Views::new(spec, facts, slots, arena)?;
+    let Views {
+        taken,
+        laid,
+        contents,
+        work,
+        ..
+    } = Views::new(spec, facts, slots, arena)?;
     slots.check(facts)?;
     if slots.raises_limit(facts) {
         list.push(must(Step::RaiseOpenFiles));
     }
     list.extend(taken);
     list.extend(laid);
-    if tty && mounts::rootfs(spec).is_some() {
-        list.push(must(Step::OpenTerminal));
+    if tty && own_dev {
+        let console = arena.text("/dev/console")?;
+        list.extend([
+            must(Step::OpenTerminal),
+            must(Step::MakeFile {
+                path: console,
+                mode: 0o644,
+            }),
+            must(Step::AttachTerminal { target: console }),
+        ]);
     }
-    if mounts::rootfs(spec).is_some() {
-        list.push(must(Step::DetachOldRoot));
+    if !spec.root.is_host() {
+        list.push(must(Step::DetachOldRoot { last: true }));
     }
     if let Some(name) = &spec.hostname {
         list.push(must(Step::SetHostname {
@@ -132,7 +158,11 @@ pub fn list(
     if tty {
         list.push(must(Step::LeadSession));
     }
-    Ok(list)
+    Ok(Setup {
+        list,
+        contents,
+        leftovers: work,
+    })
 }
 
 /// Whether the new process is killed with the thread that launched it. Where that may end before the program does, only
@@ -172,9 +202,9 @@ fn namespaces(spec: &Spec, arena: &mut Arena) -> Result<Vec<Step>> {
 
 /// Where the command starts.
 fn directory(spec: &Spec, facts: &Facts) -> Result<PathBuf> {
-    let start = match mounts::rootfs(spec) {
-        Some(_) => Some(Path::new("/")),
-        None => facts.cwd.as_deref(),
+    let start = match spec.root.is_host() {
+        true => facts.cwd.as_deref(),
+        false => Some(Path::new("/")),
     };
     match (start, &spec.workdir) {
         (_, Some(path)) if path.as_os_str().is_empty() => Err(Error::usage("the working directory is an empty word")),

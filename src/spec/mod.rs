@@ -6,15 +6,17 @@
 
 mod identity;
 mod mount;
+mod mount_words;
 mod text;
 
 pub use identity::{IdRange, User};
-pub use mount::Mount;
+pub use mount::{Content, Kernel, Missing, Mount};
 pub use text::parse_duration;
 
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Everything that can be asked of a container. `Spec::default()` is what plain `rootlet run` means.
@@ -46,12 +48,15 @@ pub struct Spec {
     /// Seconds that are added to the monotonic clock inside; asks for a time namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monotonic: Option<i64>,
-    /// A directory that becomes `/`; none keeps the host's tree.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rootfs: Option<PathBuf>,
+    /// The root tree.
+    #[serde(skip_serializing_if = "Root::is_host")]
+    pub root: Root,
     /// Whether the root tree is read-only, with every mount below it.
     pub read_only: bool,
-    /// The working directory; none keeps the caller's (with a rootfs: `/`).
+    /// What /proc is; none: fresh, with the dangerous parts of it closed unless the view is the plain one of the host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proc: Option<Proc>,
+    /// The working directory; none keeps the caller's (with a root of its own: `/`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workdir: Option<PathBuf>,
     /// Whether the environment starts empty, and not as the caller's.
@@ -73,7 +78,7 @@ pub struct Spec {
     pub allow_new_privs: bool,
     /// Whether a host that refuses something is an error, where rootlet would otherwise step down and say so.
     pub strict: bool,
-    /// Volumes and tmpfs, in the order in which they are laid down.
+    /// Views, in the order in which they are laid down.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
 }
@@ -90,8 +95,9 @@ impl Default for Spec {
             hostname: None,
             boottime: None,
             monotonic: None,
-            rootfs: None,
+            root: Root::Host,
             read_only: false,
+            proc: None,
             workdir: None,
             clear_env: false,
             env: Vec::new(),
@@ -111,6 +117,66 @@ impl Spec {
     pub fn shares(&self, namespace: Share) -> bool {
         self.share.contains(&namespace)
     }
+}
+
+/// The tree that a container sees as `/`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "PathBuf", into = "PathBuf")]
+pub enum Root {
+    /// The host's.
+    #[default]
+    Host,
+    /// An empty one in memory, with the directories that programs expect.
+    Empty,
+    /// A directory of the host.
+    Directory(PathBuf),
+}
+
+impl Root {
+    /// Whether it is the host's, which `/` is as well.
+    pub fn is_host(&self) -> bool {
+        match self {
+            Root::Host => true,
+            Root::Empty => false,
+            Root::Directory(path) => path == Path::new("/"),
+        }
+    }
+}
+
+impl From<PathBuf> for Root {
+    /// `host` and `empty` are the words; a directory of that name is `./host`.
+    fn from(path: PathBuf) -> Self {
+        match path.as_os_str().as_bytes() {
+            b"host" => Root::Host,
+            b"empty" => Root::Empty,
+            _ => Root::Directory(path),
+        }
+    }
+}
+
+impl From<Root> for PathBuf {
+    fn from(root: Root) -> Self {
+        match root {
+            Root::Host => "host".into(),
+            Root::Empty => "empty".into(),
+            Root::Directory(path) if path.as_os_str() == "host" || path.as_os_str() == "empty" => {
+                Path::new(".").join(path)
+            }
+            Root::Directory(path) => path,
+        }
+    }
+}
+
+/// What a container has at /proc.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proc {
+    /// The host's, with the host's processes.
+    Host,
+    /// That of the container's own processes, all of it.
+    Fresh,
+    /// None.
+    None,
 }
 
 /// The network that a container sees.

@@ -1,13 +1,13 @@
-//! What is laid over the root tree.
+//! What is laid over the root tree: the views of a container.
 
 use super::text;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
-/// One thing that is laid over the root tree.
+/// One thing that is laid over the root tree. Targets are absolute paths inside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Entry", into = "Entry")]
 pub enum Mount {
@@ -15,247 +15,351 @@ pub enum Mount {
     Bind {
         /// Where it is on the host; a relative path starts at the caller's working directory.
         source: PathBuf,
-        /// Where it appears inside, an absolute path; none means the same place as on the host.
+        /// Where it appears inside; none means the same place as on the host.
         target: Option<PathBuf>,
         /// Whether it is read-only, with every mount below it.
         read_only: bool,
+        /// What is done when the source is not there.
+        missing: Missing,
     },
     /// An empty directory in memory.
     Tmpfs {
-        /// Where it appears inside, an absolute path.
+        /// Where it appears inside.
         target: PathBuf,
         /// The most it holds, as tmpfs(5) takes it: bytes, with `k`, `m`, `g` or `%`. None: half of the memory.
         size: Option<OsString>,
         /// Its permission bits, in octal. None: 1777 for anyone, as /tmp has it.
         mode: Option<OsString>,
     },
+    /// Directories of the host seen as one, whose files are never written: what is written goes elsewhere.
+    Overlay {
+        /// Directories of the host, at least one; a name in the first hides the same name in the next.
+        lower: Vec<PathBuf>,
+        /// Where they appear inside.
+        target: PathBuf,
+        /// The directory of the host that what is written goes to, and stays in. None: memory, and it vanishes.
+        upper: Option<PathBuf>,
+        /// An empty directory on the file system of `upper`, in which the kernel prepares its files. None: one beside
+        /// `upper`, which is removed at the end.
+        work: Option<PathBuf>,
+    },
+    /// A file that exists only inside.
+    File {
+        /// Where it appears inside.
+        target: PathBuf,
+        /// What is in it.
+        content: Content,
+        /// Its permission bits, in octal. None: 644.
+        mode: Option<OsString>,
+    },
+    /// Hides a file or a tree: what is there is an empty file or directory, and cannot be written. Where nothing is,
+    /// nothing is done.
+    Mask {
+        /// What is hidden; a relative path starts at the caller's working directory.
+        target: PathBuf,
+    },
+    /// A symbolic link in a directory that exists only inside.
+    Symlink {
+        /// Where it appears inside.
+        target: PathBuf,
+        /// What it points to.
+        to: PathBuf,
+    },
+    /// A file system of the kernel's.
+    Kernel {
+        /// Which.
+        kind: Kernel,
+        /// Where it appears inside.
+        target: PathBuf,
+    },
 }
 
-/// How a [`Mount`] is written in a spec file: one kind of table for all, so that an unknown key is found at its line.
-#[derive(Clone, Default, Serialize, Deserialize)]
+/// What is done about a source that is not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Missing {
+    /// It is an error.
+    #[default]
+    Refused,
+    /// The view is left out.
+    Optional,
+    /// It is made, as a directory.
+    Created,
+}
+
+/// Where the content of a [`Mount::File`] comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// It is this text.
+    Text(String),
+    /// A file of the host, as it is when the container is started.
+    Path(PathBuf),
+    /// What the caller's standard input has, up to its end.
+    Stdin,
+    /// What this descriptor of the caller's has, up to its end.
+    Descriptor(i32),
+}
+
+/// The kernel's own file systems, which need no source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kernel {
+    /// proc(5) of the container's processes.
+    Proc,
+    /// A small /dev: null, zero, full, random, urandom, tty, terminals, shm and the links that programs expect.
+    Dev,
+    /// POSIX message queues (mq_overview(7)).
+    Mqueue,
+    /// Pseudo-terminals of its own (pts(4)).
+    Devpts,
+    /// sysfs(5), read-only; it needs a network namespace of its own.
+    Sysfs,
+}
+
+/// How a [`Mount`] is written in a spec file and in `--mount`: one kind of table for all, so that an unknown key is found
+/// at its line.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-struct Entry {
-    r#type: Option<EntryType>,
+pub(super) struct Entry {
+    pub r#type: Option<Type>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<PathBuf>,
+    pub source: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lower: Vec<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    target: Option<PathBuf>,
+    pub target: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    read_only: Option<bool>,
+    pub to: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_only: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optional: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub create: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upper: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub work: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
     #[serde(with = "text::option", skip_serializing_if = "Option::is_none")]
-    size: Option<OsString>,
+    pub size: Option<OsString>,
     #[serde(with = "text::option", skip_serializing_if = "Option::is_none")]
-    mode: Option<OsString>,
+    pub mode: Option<OsString>,
 }
 
-#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum EntryType {
+pub(super) enum Type {
     Bind,
     Tmpfs,
+    Overlay,
+    File,
+    Mask,
+    Symlink,
+    Proc,
+    Dev,
+    Mqueue,
+    Devpts,
+    Sysfs,
+}
+
+impl Type {
+    /// Its keys, as errors tell of them.
+    fn keys(self) -> &'static str {
+        match self {
+            Type::Bind => {
+                "a bind has source, and may have target, read-only, and optional or create"
+            }
+            Type::Tmpfs => "a tmpfs has target, and may have size and mode",
+            Type::Overlay => "an overlay has lower and target, and may have upper and work",
+            Type::File => "a file has target, text or source, and may have mode",
+            Type::Mask => "a mask has target",
+            Type::Symlink => "a symlink has target and to",
+            Type::Proc | Type::Dev | Type::Mqueue | Type::Devpts | Type::Sysfs => {
+                "a file system of the kernel's has target"
+            }
+        }
+    }
 }
 
 impl TryFrom<Entry> for Mount {
     type Error = Error;
 
-    fn try_from(entry: Entry) -> Result<Self> {
-        match entry {
-            Entry {
-                r#type: Some(EntryType::Bind),
-                source: Some(source),
+    fn try_from(mut entry: Entry) -> Result<Self> {
+        let kind = entry.r#type.take().ok_or_else(|| {
+            Error::usage("a mount needs a type: bind, tmpfs, overlay, file, mask, symlink, proc, dev, mqueue, devpts or sysfs")
+        })?;
+        let wrong = || Error::usage(format!("{}; nothing else", kind.keys()));
+        let mount = entry.take(kind).ok_or_else(wrong)?;
+        // What is left is of another type.
+        match entry == Entry::default() {
+            true => Ok(mount),
+            false => Err(wrong()),
+        }
+    }
+}
+
+impl Entry {
+    /// Takes what a mount of this kind is made of; none if something is missing.
+    fn take(&mut self, kind: Type) -> Option<Mount> {
+        let kernel = |kind, target| Some(Mount::Kernel { kind, target });
+        if kind == Type::Bind {
+            return Some(Mount::Bind {
+                source: self.source.take()?,
+                target: self.target.take(),
+                read_only: self.read_only.take().unwrap_or(false),
+                missing: self.take_missing()?,
+            });
+        }
+        let target = self.target.take()?;
+        match kind {
+            Type::Bind => None,
+            Type::Tmpfs => Some(Mount::Tmpfs {
                 target,
-                read_only,
-                size: None,
-                mode: None,
-            } => Ok(Mount::Bind {
-                source,
-                target,
-                read_only: read_only.unwrap_or(false),
+                size: self.size.take(),
+                mode: self.mode.take(),
             }),
-            Entry {
-                r#type: Some(EntryType::Tmpfs),
-                source: None,
-                target: Some(target),
-                read_only: None,
-                size,
-                mode,
-            } => Ok(Mount::Tmpfs { target, size, mode }),
-            Entry {
-                r#type: Some(EntryType::Bind),
-                ..
-            } => Err(Error::usage(
-                "a bind has source, and may have target and read-only; nothing else",
-            )),
-            Entry {
-                r#type: Some(EntryType::Tmpfs),
-                ..
-            } => Err(Error::usage(
-                "a tmpfs has target, and may have size and mode; nothing else",
-            )),
-            Entry { r#type: None, .. } => Err(Error::usage(
-                "a mount needs type = \"bind\" or type = \"tmpfs\"",
-            )),
+            Type::Overlay if self.lower.is_empty() => None,
+            Type::Overlay => Some(Mount::Overlay {
+                lower: std::mem::take(&mut self.lower),
+                target,
+                upper: self.upper.take(),
+                work: self.work.take(),
+            }),
+            Type::File => Some(Mount::File {
+                target,
+                content: self.take_content()?,
+                mode: self.mode.take(),
+            }),
+            Type::Mask => Some(Mount::Mask { target }),
+            Type::Symlink => Some(Mount::Symlink {
+                target,
+                to: self.to.take()?,
+            }),
+            Type::Proc => kernel(Kernel::Proc, target),
+            Type::Dev => kernel(Kernel::Dev, target),
+            Type::Mqueue => kernel(Kernel::Mqueue, target),
+            Type::Devpts => kernel(Kernel::Devpts, target),
+            Type::Sysfs => kernel(Kernel::Sysfs, target),
+        }
+    }
+
+    fn take_missing(&mut self) -> Option<Missing> {
+        match (self.optional.take(), self.create.take()) {
+            (Some(true), Some(true)) => None,
+            (Some(true), _) => Some(Missing::Optional),
+            (_, Some(true)) => Some(Missing::Created),
+            _ => Some(Missing::Refused),
+        }
+    }
+
+    fn take_content(&mut self) -> Option<Content> {
+        match (self.text.take(), self.source.take()) {
+            (Some(text), None) => Some(Content::Text(text)),
+            (None, Some(path)) => Content::parse(&path),
+            _ => None,
+        }
+    }
+}
+
+impl Content {
+    /// Reads `-`, `@FD` or a path.
+    pub(super) fn parse(path: &Path) -> Option<Self> {
+        match path.as_os_str().as_bytes() {
+            b"" => None,
+            b"-" => Some(Content::Stdin),
+            [b'@', digits @ ..] => {
+                let number = std::str::from_utf8(digits).ok()?.parse().ok()?;
+                (number >= 0).then_some(Content::Descriptor(number))
+            }
+            _ => Some(Content::Path(path.to_path_buf())),
         }
     }
 }
 
 impl From<Mount> for Entry {
     fn from(mount: Mount) -> Self {
+        let new = |kind, target| Entry {
+            r#type: Some(kind),
+            target,
+            ..Entry::default()
+        };
         match mount {
             Mount::Bind {
                 source,
                 target,
                 read_only,
+                missing,
             } => Entry {
-                r#type: Some(EntryType::Bind),
                 source: Some(source),
-                target,
                 read_only: Some(read_only),
-                ..Entry::default()
+                optional: (missing == Missing::Optional).then_some(true),
+                create: (missing == Missing::Created).then_some(true),
+                ..new(Type::Bind, target)
             },
             Mount::Tmpfs { target, size, mode } => Entry {
-                r#type: Some(EntryType::Tmpfs),
-                target: Some(target),
                 size,
                 mode,
-                ..Entry::default()
+                ..new(Type::Tmpfs, Some(target))
             },
+            Mount::Overlay {
+                lower,
+                target,
+                upper,
+                work,
+            } => Entry {
+                lower,
+                upper,
+                work,
+                ..new(Type::Overlay, Some(target))
+            },
+            Mount::File {
+                target,
+                content,
+                mode,
+            } => {
+                let (text, source) = match content {
+                    Content::Text(text) => (Some(text), None),
+                    Content::Path(path) => (None, Some(path)),
+                    Content::Stdin => (None, Some("-".into())),
+                    Content::Descriptor(fd) => (None, Some(format!("@{fd}").into())),
+                };
+                Entry {
+                    text,
+                    source,
+                    mode,
+                    ..new(Type::File, Some(target))
+                }
+            }
+            Mount::Mask { target } => new(Type::Mask, Some(target)),
+            Mount::Symlink { target, to } => Entry {
+                to: Some(to),
+                ..new(Type::Symlink, Some(target))
+            },
+            Mount::Kernel { kind, target } => {
+                let kind = match kind {
+                    Kernel::Proc => Type::Proc,
+                    Kernel::Dev => Type::Dev,
+                    Kernel::Mqueue => Type::Mqueue,
+                    Kernel::Devpts => Type::Devpts,
+                    Kernel::Sysfs => Type::Sysfs,
+                };
+                new(kind, Some(target))
+            }
         }
     }
 }
 
 impl Mount {
-    /// Reads `SRC[:DST][:ro|:rw]`, as docker's `-v` has it.
-    pub fn parse_volume(text: &OsStr) -> Result<Self> {
-        let mut fields: Vec<&[u8]> = text.as_bytes().split(|&byte| byte == b':').collect();
-        let read_only = match fields.last() {
-            Some(&b"ro") => Some(true),
-            Some(&b"rw") => Some(false),
-            _ => None,
-        };
-        if read_only.is_some() {
-            fields.pop();
+    /// Where it appears inside; none for a bind that appears where its source is on the host.
+    pub fn target(&self) -> Option<&Path> {
+        match self {
+            Mount::Bind { target, .. } => target.as_deref(),
+            Mount::Tmpfs { target, .. }
+            | Mount::Overlay { target, .. }
+            | Mount::File { target, .. }
+            | Mount::Mask { target }
+            | Mount::Symlink { target, .. }
+            | Mount::Kernel { target, .. } => Some(target),
         }
-        let path = |bytes: &[u8]| PathBuf::from(OsString::from_vec(bytes.to_vec()));
-        let (source, target) = match fields[..] {
-            [source] => (path(source), None),
-            [source, target] => (path(source), Some(path(target))),
-            _ => {
-                return Err(Error::usage(format!(
-                    "volume {text:?}: expected SRC[:DST][:ro]"
-                )));
-            }
-        };
-        if source.as_os_str().is_empty() {
-            return Err(Error::usage(format!(
-                "volume {text:?}: the source is empty"
-            )));
-        }
-        Ok(Mount::Bind {
-            source,
-            target,
-            read_only: read_only.unwrap_or(false),
-        })
-    }
-
-    /// Reads `DST[:size=N,mode=M]`, as docker's `--tmpfs` has it.
-    pub fn parse_tmpfs(text: &OsStr) -> Result<Self> {
-        let bytes = text.as_bytes();
-        let colon = bytes
-            .iter()
-            .position(|&byte| byte == b':')
-            .unwrap_or(bytes.len());
-        let (target, options) = bytes.split_at(colon);
-        let (mut size, mut mode) = (None, None);
-        for option in options
-            .split(|&byte| byte == b':' || byte == b',')
-            .filter(|option| !option.is_empty())
-        {
-            match option.split_at_checked(5) {
-                Some((b"size=", value)) => size = Some(OsString::from_vec(value.to_vec())),
-                Some((b"mode=", value)) => mode = Some(OsString::from_vec(value.to_vec())),
-                _ => {
-                    let option = OsStr::from_bytes(option);
-                    return Err(Error::usage(format!(
-                        "tmpfs {text:?}: unknown option {option:?}; size=N and mode=M are known"
-                    )));
-                }
-            }
-        }
-        Ok(Mount::Tmpfs {
-            target: PathBuf::from(OsStr::from_bytes(target)),
-            size,
-            mode,
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn bind(source: &str, target: Option<&str>, read_only: bool) -> Mount {
-        Mount::Bind {
-            source: source.into(),
-            target: target.map(PathBuf::from),
-            read_only,
-        }
-    }
-
-    #[test]
-    fn a_volume_is_source_destination_and_mode() {
-        for (text, mount) in [
-            ("/a", bind("/a", None, false)),
-            ("/a:ro", bind("/a", None, true)),
-            ("/a:/b", bind("/a", Some("/b"), false)),
-            ("/a:/b:ro", bind("/a", Some("/b"), true)),
-            ("/a:/b:rw", bind("/a", Some("/b"), false)),
-            (".:relative", bind(".", Some("relative"), false)),
-        ] {
-            assert_eq!(
-                Mount::parse_volume(OsStr::new(text)).unwrap(),
-                mount,
-                "{text}"
-            );
-        }
-        for text in ["", ":/b", "ro", "/a:/b:ro:x", "/a:/b:/c"] {
-            assert!(Mount::parse_volume(OsStr::new(text)).is_err(), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn a_tmpfs_is_a_destination_and_options() {
-        let text = |text: &str| Some(OsString::from(text));
-        for (words, size, mode) in [
-            ("/t", None, None),
-            ("/t:size=1m", text("1m"), None),
-            ("/t:mode=700", None, text("700")),
-            ("/t:size=50%,mode=0755", text("50%"), text("0755")),
-        ] {
-            let mount = Mount::parse_tmpfs(OsStr::new(words)).unwrap();
-            assert_eq!(
-                mount,
-                Mount::Tmpfs {
-                    target: "/t".into(),
-                    size,
-                    mode
-                },
-                "{words}"
-            );
-        }
-        assert!(Mount::parse_tmpfs(OsStr::new("/t:uid=0")).is_err());
-    }
-
-    #[test]
-    fn bytes_that_are_no_utf8_pass() {
-        let mount = Mount::parse_volume(OsStr::from_bytes(b"/\xff:/\xfe")).unwrap();
-        assert_eq!(
-            mount,
-            Mount::Bind {
-                source: OsStr::from_bytes(b"/\xff").into(),
-                target: Some(OsStr::from_bytes(b"/\xfe").into()),
-                read_only: false
-            }
-        );
     }
 }

@@ -227,15 +227,15 @@ struct MountAttr {
     userns_fd: u64,
 }
 
-/// Makes the mount at `path` and every mount below it read-only, in one call (mount_setattr(2), Linux 5.12).
-pub fn set_tree_read_only(path: &CStr) -> Result<(), Errno> {
+/// Makes the mount at `path` read-only, and with AT_RECURSIVE in `flags` every mount below it, in one call
+/// (mount_setattr(2), Linux 5.12). A `path` that is empty means the mount of `at`, with AT_EMPTY_PATH in `flags`.
+pub fn set_read_only(at: RawFd, path: &CStr, flags: i32) -> Result<(), Errno> {
     let attr = MountAttr {
         attr_set: libc::MOUNT_ATTR_RDONLY,
         attr_clr: 0,
         propagation: 0,
         userns_fd: 0,
     };
-    let (at, flags) = (libc::AT_FDCWD, libc::AT_RECURSIVE);
     // SAFETY: `path` is NUL-terminated by its type and `attr` is as long as the last argument says.
     unsafe {
         syscall!(

@@ -106,42 +106,130 @@ impl Plan {
                 "mount_namespaces(7)",
                 "what is mounted in here stays in here, and what is mounted outside from now on stays outside",
             ),
-            Step::OpenTree { path, slot } => described(
-                format!("open {} on the host", show(path)),
-                format!(
+            Step::OpenTree {
+                path,
+                slot,
+                read_only,
+            } => {
+                let open = format!(
                     "open_tree({:?}, OPEN_TREE_CLONE|AT_RECURSIVE) = #{}",
                     show(path),
                     slot.0
+                );
+                let copy =
+                    "a copy of this part of the tree, held by a descriptor until it is attached";
+                let attempt = format!("open {} on the host", show(path));
+                match read_only {
+                    false => described(attempt, open, "open_tree(2)", copy),
+                    true => described(
+                        attempt,
+                        format!(
+                            "{open}; mount_setattr(#{}, AT_RECURSIVE, MOUNT_ATTR_RDONLY)",
+                            slot.0
+                        ),
+                        "mount_setattr(2)",
+                        &format!("{copy}; read-only, with every mount in it"),
+                    ),
+                }
+            }
+            Step::OpenOverlay {
+                lower,
+                upper,
+                work,
+                slot,
+            } => described(
+                format!(
+                    "make an overlay over {} that writes to {}",
+                    show(lower),
+                    show(upper)
                 ),
-                "open_tree(2)",
-                "a copy of this part of the tree, held by a descriptor until it is attached",
+                format!(
+                    "fsopen(\"overlay\"); fsconfig(lowerdir={}, upperdir={}, workdir={}, userxattr); fsmount() = #{}",
+                    show(lower),
+                    show(upper),
+                    show(work),
+                    slot.0
+                ),
+                "fsopen(2)",
+                "the lower directories as they are, but what is written goes to the upper one",
             ),
-            Step::Attach { slot, target } => described(
+            Step::CloseStage { path, .. } => described(
+                "take down the memory that sources were taken from",
+                format!("umount2({:?}, MNT_DETACH)", show(path)),
+                "umount(2)",
+                "what was taken holds it; it has no name any more",
+            ),
+            Step::Attach { slot, target, .. } => described(
                 format!("mount a volume on {}", show(target)),
                 format!("move_mount(#{}, {:?})", slot.0, show(target)),
                 "move_mount(2)",
                 "what was opened appears here",
             ),
-            Step::SetReadOnly { path } => described(
+            Step::Mask {
+                target,
+                file,
+                directory,
+            } => described(
+                format!("hide {}", show(target)),
+                format!(
+                    "stat({0:?}); move_mount(#{1} or #{2}, {0:?})",
+                    show(target),
+                    file.0,
+                    directory.0
+                ),
+                "move_mount(2)",
+                "an empty file or directory lies over it; where nothing is, nothing is done",
+            ),
+            Step::Seal { path } => described(
                 format!("make {} read-only", show(path)),
                 format!(
-                    "mount_setattr({:?}, AT_RECURSIVE, MOUNT_ATTR_RDONLY)",
+                    "mount({0:?}, {0:?}, MS_BIND|MS_REC); mount_setattr({0:?}, AT_RECURSIVE, MOUNT_ATTR_RDONLY)",
                     show(path)
                 ),
                 "mount_setattr(2)",
-                "the whole tree with every mount below it, in one call",
+                "a part of the kernel's files that can change the machine, or what others see of it",
             ),
+            Step::AttachTerminal { target } => described(
+                format!("mount the terminal on {}", show(target)),
+                format!("open_tree(terminal); move_mount({:?})", show(target)),
+                "move_mount(2)",
+                "a name that programs expect",
+            ),
+            Step::SetReadOnly { path, recursive } => {
+                let (flags, words) = match recursive {
+                    true => (
+                        "AT_RECURSIVE",
+                        "the whole tree with every mount below it, in one call",
+                    ),
+                    false => ("0", "nothing more is made in it"),
+                };
+                described(
+                    format!("make {} read-only", show(path)),
+                    format!(
+                        "mount_setattr({:?}, {flags}, MOUNT_ATTR_RDONLY)",
+                        show(path)
+                    ),
+                    "mount_setattr(2)",
+                    words,
+                )
+            }
             Step::EnterRoot { path } => described(
                 format!("make {} the root", show(path)),
                 format!("chdir({:?}); pivot_root(\".\", \".\")", show(path)),
                 "pivot_root(2)",
                 "the directory becomes /; the old root lies beneath it for a moment",
             ),
-            Step::DetachOldRoot => described(
+            Step::DetachOldRoot { last: false } => described(
                 "detach the old root",
                 "umount2(\".\", MNT_DETACH)",
                 "umount(2)",
-                "from here on no path leads to the host's files",
+                "from here on no path leads to the host's files; before Linux 5.2 that is put off to the last",
+            ),
+            Step::DetachOldRoot { last: true } => described(
+                "detach the old root, if it is still there",
+                "umount2(\".\", MNT_DETACH), or nothing",
+                "umount(2)",
+                "before Linux 5.2 it was needed until now",
             ),
             Step::Mount {
                 kind,
@@ -155,6 +243,10 @@ impl Plan {
                         "/proc of the new PID namespace: ps sees the container's processes and no others"
                     }
                     "devpts" => "pseudo-terminals of the container's own",
+                    "sysfs" => {
+                        "what the kernel says of devices, with the container's network; read-only"
+                    }
+                    "mqueue" => "message queues of the container's IPC namespace",
                     _ => "an empty directory in memory, gone with the container",
                 };
                 let call = format!(
@@ -169,18 +261,35 @@ impl Plan {
                 "proc(5)",
                 "the host's processes can be listed in it",
             ),
-            Step::MakeDirectory { path } => described(
+            Step::MakeDirectory { path, mode } => described(
                 format!("make the directory {}", show(path)),
-                format!("mkdir({:?}, 0755)", show(path)),
+                format!("mkdir({:?}, {mode:#o})", show(path)).replace("0o", "0"),
                 "mkdir(2)",
-                "a place to mount on, in memory",
+                "one that is there already will do",
             ),
-            Step::MakeFile { path } => described(
+            Step::MakeFile { path, mode } => described(
                 format!("make the file {}", show(path)),
-                format!("open({:?}, O_CREAT|O_EXCL)", show(path)),
+                format!("open({:?}, O_CREAT|O_EXCL, {mode:#o})", show(path)).replace("0o", "0"),
                 "open(2)",
-                "a place to mount on, in memory",
+                "an empty one, in memory",
             ),
+            Step::WriteFile {
+                path,
+                content,
+                mode,
+            } => {
+                let length = self.contents.get(usize::from(content)).map_or(0, Vec::len);
+                described(
+                    format!("write the file {}", show(path)),
+                    format!(
+                        "open({:?}, O_CREAT|O_EXCL, {mode:#o}); write({length} bytes)",
+                        show(path)
+                    )
+                    .replace("0o", "0"),
+                    "open(2)",
+                    "it exists in memory only",
+                )
+            }
             Step::MakeSymlink { to, path } => described(
                 format!("make the link {} to {}", show(path), show(to)),
                 format!("symlink({:?}, {:?})", show(to), show(path)),
@@ -351,6 +460,7 @@ fn mount_flags(flags: u32) -> String {
     names(
         u64::from(flags),
         &[
+            (libc::MS_RDONLY, "MS_RDONLY"),
             (libc::MS_NOSUID, "MS_NOSUID"),
             (libc::MS_NODEV, "MS_NODEV"),
             (libc::MS_NOEXEC, "MS_NOEXEC"),

@@ -1,0 +1,186 @@
+//! What the views of a spec have on the host.
+
+use crate::error::{Error, Result};
+use crate::spec::{Content, Mount, Root, Spec};
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// The most that a file holds which exists only inside, in bytes: it is read into memory.
+const MOST_CONTENT: u64 = 64 << 20;
+
+/// What is behind a view on the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Nothing is there, or nothing is asked of the host.
+    Missing,
+    /// A directory.
+    Directory {
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Anything else.
+    File,
+    /// What was read for a file that exists only inside.
+    Content(Vec<u8>),
+    /// A layer of an overlay that cannot be one.
+    Unusable {
+        /// Which.
+        path: PathBuf,
+        /// Why not, as the end of a sentence.
+        why: &'static str,
+    },
+}
+
+impl Source {
+    /// Looks at what `mount` is made of.
+    ///
+    /// # Errors
+    /// When the content of a file cannot be read.
+    pub fn of(mount: &Mount) -> Result<Self> {
+        Ok(match mount {
+            Mount::Bind { source, .. } => Source::at(source),
+            Mount::Overlay {
+                lower, upper, work, ..
+            } => layers(lower.iter().chain(upper).chain(work)),
+            Mount::File {
+                target, content, ..
+            } => content_of(target, content)?,
+            _ => Source::Missing,
+        })
+    }
+
+    fn at(path: &Path) -> Self {
+        match path.metadata() {
+            Ok(data) if data.is_dir() => Source::Directory {
+                mode: data.permissions().mode() & 0o7777,
+            },
+            Ok(_) => Source::File,
+            // One that cannot be looked at is there; the kernel says what is wrong with it when it is taken.
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Source::File,
+            Err(_) => Source::Missing,
+        }
+    }
+}
+
+/// The first layer, if all of them are directories.
+fn layers<'a>(mut paths: impl Iterator<Item = &'a PathBuf>) -> Source {
+    let mut first = Source::Missing;
+    let wrong = paths.find_map(|path| {
+        let why = match Source::at(path) {
+            Source::Missing => "is not there on the host",
+            Source::Directory { mode } => {
+                if first == Source::Missing {
+                    first = Source::Directory { mode };
+                }
+                return None;
+            }
+            _ => "is not a directory",
+        };
+        let path = path.clone();
+        Some(Source::Unusable { path, why })
+    });
+    wrong.unwrap_or(first)
+}
+
+fn content_of(target: &Path, content: &Content) -> Result<Source> {
+    let (from, read) = match content {
+        Content::Text(_) => return Ok(Source::Missing),
+        Content::Path(path) => (
+            path.display().to_string(),
+            File::open(path).and_then(read_all),
+        ),
+        Content::Stdin => (
+            "standard input".to_string(),
+            read_all(std::io::stdin().lock()),
+        ),
+        Content::Descriptor(fd) => (format!("descriptor {fd}"), read_descriptor(*fd)),
+    };
+    let failed = |error: std::io::Error| {
+        let step = format!("read the content of {} from {from}", target.display());
+        match error.raw_os_error() {
+            Some(_) => Error::setup(step, error),
+            None => Error::usage(format!("{step}: {error}")),
+        }
+    };
+    Ok(Source::Content(read.map_err(failed)?))
+}
+
+fn read_descriptor(fd: i32) -> std::io::Result<Vec<u8>> {
+    read_all(File::from(crate::sys::duplicate(fd)?))
+}
+
+fn read_all(source: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    source.take(MOST_CONTENT + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > MOST_CONTENT {
+        true => Err(std::io::Error::other("it is larger than 64 MiB")),
+        false => Ok(bytes),
+    }
+}
+
+/// How a part of /proc is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// It cannot be written.
+    ReadOnly,
+    /// It is empty.
+    Hidden {
+        /// Whether it is a directory.
+        directory: bool,
+    },
+}
+
+const FILE: Guard = Guard::Hidden { directory: false };
+const DIRECTORY: Guard = Guard::Hidden { directory: true };
+
+/// The parts of /proc that say much about the machine, or can change it: those that container engines close too.
+pub const GUARDED: [(&str, Guard); 13] = [
+    ("/proc/bus", Guard::ReadOnly),
+    ("/proc/fs", Guard::ReadOnly),
+    ("/proc/irq", Guard::ReadOnly),
+    ("/proc/sys", Guard::ReadOnly),
+    ("/proc/sysrq-trigger", Guard::ReadOnly),
+    ("/proc/acpi", DIRECTORY),
+    ("/proc/asound", DIRECTORY),
+    ("/proc/scsi", DIRECTORY),
+    ("/proc/kcore", FILE),
+    ("/proc/keys", FILE),
+    ("/proc/latency_stats", FILE),
+    ("/proc/sched_debug", FILE),
+    ("/proc/timer_list", FILE),
+];
+
+/// Those that this kernel has, where the view is not the plain one of the host and nothing else was asked for.
+pub fn guarded(spec: &Spec) -> Vec<(&'static str, Guard)> {
+    let plain = spec.root.is_host() && !spec.read_only;
+    if plain || spec.proc.is_some() {
+        return Vec::new();
+    }
+    let is_there = |path: &str| rustix::fs::access(path, rustix::fs::Access::EXISTS).is_ok();
+    GUARDED
+        .into_iter()
+        .filter(|(path, _)| is_there(path))
+        .collect()
+}
+
+/// Files that programs look for in /etc, and that are links into /run on many systems.
+const LINKED: [&str; 3] = ["/etc/resolv.conf", "/etc/hosts", "/etc/hostname"];
+
+/// Those of them that are links, with what they lead to.
+pub fn linked_files(spec: &Spec) -> Vec<(PathBuf, PathBuf)> {
+    let covers = |mount: &Mount| matches!(mount, Mount::Tmpfs { .. } | Mount::Bind { .. });
+    if spec.root != Root::Empty && !spec.mounts.iter().any(covers) {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for link in LINKED.map(Path::new) {
+        if link.read_link().is_ok()
+            && let Ok(file) = link.canonicalize()
+        {
+            found.push((link.to_path_buf(), file));
+        }
+    }
+    found
+}
