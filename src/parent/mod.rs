@@ -10,6 +10,7 @@ mod handshake;
 mod hint;
 mod supervise;
 mod terminal;
+mod upper;
 
 pub use channel::Event;
 pub use supervise::{GRACE, supervise};
@@ -26,6 +27,7 @@ use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::process::{WaitId, WaitIdOptions};
 use std::ffi::c_char;
 use std::time::Duration;
+use upper::Held;
 
 /// Bytes of stack for each process inside: plenty, since what is not touched costs nothing. The deepest that they go is
 /// some 45 KiB, to read a list of mounts on an old kernel.
@@ -78,6 +80,7 @@ pub struct Running<'a> {
     /// How the first process ended, once it has been waited for.
     reaped: Option<Outcome>,
     ready: bool,
+    uppers: Held<'a>,
 }
 
 /// Starts what `plan` says: makes the new process, writes its id maps and releases it. Set-up goes on inside, in a copy of
@@ -86,13 +89,14 @@ pub struct Running<'a> {
 /// # Errors
 /// A step that was refused. Nothing is left running then.
 pub fn launch<'a>(plan: &'a Plan, trace: bool, observer: &mut dyn Observer) -> Result<Running<'a>> {
+    let uppers = Held::all_of(plan)?;
     let channels = Channels::open(plan, observer)?;
     // No handler of the caller's may run in the copy of it that the new process is.
     let mask = sys::set_signal_mask(SignalSet::ALL);
     let mut memory = Memory::new(plan, &channels);
     let (mut task, stack) = memory.task(plan, mask, trace);
     let made = clone::copying(plan.clone_flags, &mut task, stack);
-    let running = release(plan, channels, made, observer);
+    let running = release(plan, uppers, channels, made, observer);
     sys::set_signal_mask(mask);
     running
 }
@@ -191,6 +195,7 @@ impl<'m> Memory<'m> {
 /// Writes the id maps of the process that was `made`, and releases it.
 fn release<'a>(
     plan: &'a Plan,
+    uppers: Held<'a>,
     channels: Channels,
     made: std::result::Result<FirstProcess<'a>, rustix::io::Errno>,
     observer: &mut dyn Observer,
@@ -216,6 +221,7 @@ fn release<'a>(
         channel: records,
         reaped: None,
         ready: false,
+        uppers,
     };
     match written {
         Ok(()) => Ok(running),
@@ -451,11 +457,12 @@ impl Running<'_> {
 }
 
 impl Drop for Running<'_> {
-    /// Ends what still runs.
+    /// Ends what still runs, and clears up.
     fn drop(&mut self) {
         if self.reaped.is_none() {
             self.end();
         }
+        self.uppers.clear();
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a command-line tool does while its command runs: passes signals and the terminal on, and watches the time.
 
 use super::terminal::{Keeper, Terminal};
+use super::upper::Held;
 use super::{
     Channels, Event, Memory, Observer, Outcome, Running, clone, refused, release, timespec,
 };
@@ -53,11 +54,12 @@ fn supervise_blocked(
         }
         false => None,
     };
+    let uppers = Held::all_of(plan)?;
     let channels = Channels::open(plan, observer)?;
     let mut memory = Memory::new(plan, &channels);
     let (mut task, stack) = memory.task(plan, mask, trace);
     let made = clone::sharing(plan.clone_flags, &mut task, stack);
-    let running = release(plan, channels, made, observer)?;
+    let running = release(plan, uppers, channels, made, observer)?;
     let signals = sys::signalfd(SignalSet::ALL)
         .map_err(|errno| Error::setup("open a descriptor for signals", errno))?;
     let mut supervisor = Supervisor {

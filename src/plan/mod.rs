@@ -79,8 +79,8 @@ pub struct Plan {
     pub clone_flags: u64,
     /// What is in the files that exist only inside.
     pub contents: Vec<Vec<u8>>,
-    /// Directories of the host that the launcher removes at the end: overlays needed them.
-    pub leftovers: Vec<PathBuf>,
+    /// Directories of the host that overlays write to.
+    pub uppers: Vec<Upper>,
     /// Descriptors of the caller's that go on to the command.
     pub pass_fds: Vec<i32>,
     /// Whether the command has a terminal of its own.
@@ -89,6 +89,15 @@ pub struct Plan {
     pub timeout: Option<Duration>,
     /// What the container is made of, for reports.
     pub enforced: Enforced,
+}
+
+/// A directory of the host that an overlay writes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upper {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The work directory that set-up makes for it, which the launcher removes at the end; none if the user has one.
+    pub work: Option<PathBuf>,
 }
 
 /// What a plan promises, in the words of reports.
@@ -123,7 +132,7 @@ impl Plan {
         let setup::Setup {
             list: setup,
             contents,
-            leftovers,
+            uppers,
         } = setup::list(spec, facts, &ids, tty, &mut slots, &mut arena)?;
         let init = setup::init_list(spec, facts, tty, &mut arena)?;
         let command = command::list(spec, facts, tty, slots.raises_limit(facts));
@@ -140,7 +149,7 @@ impl Plan {
             slots: slots.count(),
             clone_flags: clone_flags(spec),
             contents,
-            leftovers,
+            uppers,
             pass_fds: spec.pass_fds.iter().copied().filter(|&fd| fd > 2).collect(),
             tty,
             timeout: spec.timeout,

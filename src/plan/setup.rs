@@ -1,5 +1,6 @@
 //! The lists of the new process: set-up, and its life as init.
 
+use super::Upper;
 use super::arena::Arena;
 use super::identity::Ids;
 use super::root;
@@ -76,8 +77,8 @@ pub struct Setup {
     pub list: Vec<Entry>,
     /// See [`super::Plan::contents`].
     pub contents: Vec<Vec<u8>>,
-    /// See [`super::Plan::leftovers`].
-    pub leftovers: Vec<PathBuf>,
+    /// See [`super::Plan::uppers`].
+    pub uppers: Vec<Upper>,
 }
 
 /// What the new process does until it is init or becomes the command.
@@ -121,7 +122,7 @@ pub fn list(
         taken,
         laid,
         contents,
-        work,
+        uppers,
         ..
     } = Views::new(spec, facts, slots, arena)?;
     slots.check(facts)?;
@@ -161,7 +162,7 @@ pub fn list(
     Ok(Setup {
         list,
         contents,
-        leftovers: work,
+        uppers,
     })
 }
 

@@ -1,5 +1,6 @@
 //! The views: what is taken from the host first, and what is laid down then, in the user's order.
 
+use super::Upper;
 use super::arena::Arena;
 use super::setup::{Slots, must};
 use crate::child::step::{Entry, Slot, Step, Text};
@@ -30,8 +31,8 @@ pub struct Views<'a> {
     pub laid: Vec<Entry>,
     /// Contents of files that exist only inside, by their number in the steps.
     pub contents: Vec<Vec<u8>>,
-    /// Work directories of overlays that rootlet has made, to be removed at the end.
-    pub work: Vec<PathBuf>,
+    /// See [`super::Plan::uppers`].
+    pub uppers: Vec<Upper>,
     /// Prepares sources that are no files of the host, and takes them.
     staged: Vec<Entry>,
     /// Places that have been laid, and whether what is made in them is in memory: nothing of the host's is written.
@@ -52,7 +53,7 @@ impl<'a> Views<'a> {
             taken: Vec::new(),
             laid: Vec::new(),
             contents: Vec::new(),
-            work: Vec::new(),
+            uppers: Vec::new(),
             staged: Vec::new(),
             places: Vec::new(),
             slots,
@@ -156,7 +157,7 @@ impl<'a> Views<'a> {
         check_target(mount, target)?;
         match self.in_memory(target) {
             true => {
-                self.place(mount, target, true)?;
+                self.make_parent(target)?;
                 let path = self.arena.text(target)?;
                 self.lay(Step::WriteFile {
                     path,
@@ -202,9 +203,7 @@ impl<'a> Views<'a> {
             ))
             .with_hint("put it below a --tmpfs, or in --root empty"));
         }
-        if let Some(parent) = target.parent() {
-            self.place(mount, parent, false)?;
-        }
+        self.make_parent(target)?;
         let step = Step::MakeSymlink {
             to: self.arena.text(to)?,
             path: self.arena.text(target)?,
@@ -323,18 +322,23 @@ impl<'a> Views<'a> {
             (None, Some(_)) => {
                 return Err(Error::usage(format!("{}: work without upper", name(mount))));
             }
-            (Some(upper), Some(work)) => (
-                self.layer(mount, &[absolute(upper, facts)?])?,
-                self.layer(mount, &[absolute(work, facts)?])?,
-            ),
-            (Some(upper), None) => {
+            (Some(upper), work) => {
                 let upper = absolute(upper, facts)?;
-                let work = beside(&upper).ok_or_else(|| {
-                    Error::usage(format!("{}: upper is the root itself", name(mount)))
-                })?;
-                self.make_source(&work)?;
+                let (work, made) = match work {
+                    Some(work) => (absolute(work, facts)?, None),
+                    None => {
+                        let work = beside(&upper).ok_or_else(|| {
+                            Error::usage(format!("{}: upper is the root itself", name(mount)))
+                        })?;
+                        self.make_source(&work)?;
+                        (work.clone(), Some(work))
+                    }
+                };
                 let layers = (self.layer(mount, &[&upper])?, self.layer(mount, &[&work])?);
-                self.work.push(work);
+                self.uppers.push(Upper {
+                    path: upper,
+                    work: made,
+                });
                 layers
             }
         };
@@ -457,6 +461,13 @@ impl<'a> Views<'a> {
     fn place(&mut self, mount: &Mount, target: &Path, is_file: bool) -> Result<()> {
         check_target(mount, target)?;
         self.make_place(target, is_file)
+    }
+
+    /// Makes the directory that is to hold `target`, likewise.
+    fn make_parent(&mut self, target: &Path) -> Result<()> {
+        target
+            .parent()
+            .map_or(Ok(()), |parent| self.make_place(parent, false))
     }
 
     /// Makes the mount point, where it lies in memory of the container's own.
