@@ -24,6 +24,7 @@ pub mod front;
 pub mod host;
 pub mod parent;
 pub mod plan;
+pub mod preset;
 pub mod spec;
 pub mod sys;
 

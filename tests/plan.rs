@@ -552,7 +552,7 @@ fn the_order_of_a_launch_holds(plan: &Plan, spec: &Spec, main_thread: bool) {
         "tied, then nothing of the caller's open"
     );
     assert_eq!(steps[0] == Step::Tie, main_thread || !spec.init);
-    assert!(before(maps, namespaces) && before(namespaces, private) && before(private, taken));
+    assert!(before(namespaces, maps) && before(maps, private) && before(private, taken));
     assert!(
         before(taken, laid),
         "sources are taken before anything is laid over them"

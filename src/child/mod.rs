@@ -27,11 +27,13 @@ use ::rustix::termios::{Termios, Winsize};
 mod files;
 mod init;
 mod mounts;
+mod network;
 pub mod record;
 pub mod step;
 mod terminal;
 mod walk;
 
+pub use network::Network;
 pub use terminal::keep_terminal;
 
 use crate::sys::{self, RawFd, RawPid, SignalSet};
@@ -67,6 +69,12 @@ pub struct Task<'a> {
     pub trace: bool,
     /// A stack for the process that becomes the command.
     pub stack: &'a mut [MaybeUninit<u8>],
+    /// Where the process that makes the network namespace says so, its stack, and its pid.
+    pub network: &'a Network,
+    /// See `network`.
+    pub network_stack: &'a mut [MaybeUninit<u8>],
+    /// See `network`.
+    pub network_pid: RawPid,
     /// What is in the files that exist only inside.
     pub contents: &'a [&'a [u8]],
     /// Set to false when the kernel has no open_tree(2): sources are then paths, and are bound in the old way.

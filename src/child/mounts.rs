@@ -75,11 +75,20 @@ pub fn open_overlay(task: &mut Task<'_>, layers: [Text; 3], slot: Slot) -> Resul
     Ok(())
 }
 
-/// Takes the stage down. Sources that are only paths lose what they lead to.
-pub fn close_stage(task: &Task<'_>, path: Text, needed: bool) -> Result<(), Errno> {
-    match needed && !task.detached {
-        true => Err(Errno::NOSYS),
-        false => unmount(task.text(path), UnmountFlags::DETACH),
+/// Takes the stage down. In the old way the host's /proc is needed again; what was taken as a path only is lost.
+pub fn close_stage(task: &Task<'_>, path: Text, shown: bool) -> Result<(), Errno> {
+    match shown || !task.detached || !task.sealed {
+        true => unmount(task.text(path), UnmountFlags::DETACH),
+        false => Ok(()),
+    }
+}
+
+/// Takes the stage down, if it lies over the host's /proc. That itself cannot be taken away: it is locked
+/// (mount_namespaces(7)).
+pub fn keep_proc(path: &CStr) -> Result<(), Errno> {
+    match unmount(path, UnmountFlags::DETACH) {
+        Err(Errno::INVAL) => Ok(()),
+        result => result,
     }
 }
 

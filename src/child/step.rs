@@ -86,6 +86,10 @@ pub enum Step {
         /// One of CLONE_NEW*.
         flag: i32,
     },
+    /// clone(CLONE_VM|CLONE_FILES): a process that makes the network namespace, meanwhile.
+    StartNetwork,
+    /// wait4(2) for that process, and setns(2) into what it made.
+    JoinNetwork,
     /// Writes the clocks' offsets, possible only until a process is in the time namespace, and enters it
     /// (time_namespaces(7): unshare moves only children there).
     SetClocks {
@@ -116,12 +120,13 @@ pub enum Step {
         /// Where the descriptor goes.
         slot: Slot,
     },
-    /// umount2(MNT_DETACH) of the memory that sources were taken from: they hold it, and it has no name any more.
+    /// umount2(MNT_DETACH) of the memory that sources were taken from: they hold it. Where something will cover it, it
+    /// stays, since the kernel waits for every processor at an unmount, a third of a millisecond.
     CloseStage {
         /// Where it is.
         path: Text,
-        /// Whether something has no other way; before Linux 5.2 there is none to take a file from it.
-        needed: bool,
+        /// Whether nothing will cover it.
+        shown: bool,
     },
     /// move_mount(2): attaches what [`Step::OpenTree`] took.
     Attach {
@@ -182,8 +187,12 @@ pub enum Step {
         /// Options of that file system.
         options: Text,
     },
-    /// Nothing: the host's /proc stays where it is. Only ever what is done instead of a fresh one.
-    KeepProc,
+    /// The host's /proc stays where it is; what sources were taken from in its place goes. Only ever what is done instead
+    /// of a fresh one.
+    KeepProc {
+        /// Where it is.
+        path: Text,
+    },
     /// mkdir(2); one that is there already will do.
     MakeDirectory {
         /// Where.
@@ -267,6 +276,11 @@ pub enum Step {
     },
     /// prctl(PR_SET_NO_NEW_PRIVS).
     NoNewPrivileges,
+    /// landlock_create_ruleset(2) and landlock_restrict_self(2): abstract unix sockets of others cannot be connected to
+    /// (LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET, Linux 6.12). It needs no_new_privs, or CAP_SYS_ADMIN.
+    ScopeSockets,
+    /// Nothing: they stay in reach. Only ever what is done instead.
+    KeepSockets,
     /// fcntl(F_SETFD, 0): this descriptor stays open across the exec.
     PassFd {
         /// Which.

@@ -8,7 +8,7 @@ use ::rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 
 use super::record::{Kind, Place, Process};
 use super::step::{Entry, FAILED, Slot, Step, Text};
-use super::{Task, borrow, files, init, mounts, terminal};
+use super::{Task, borrow, files, init, mounts, network, terminal};
 use crate::sys;
 
 /// Does every step of `list`.
@@ -88,6 +88,8 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             )
         }
         Step::Unshare { flag } => sys::unshare(flag),
+        Step::StartNetwork => network::start(task),
+        Step::JoinNetwork => network::join(task),
         Step::SetClocks { offsets } => files::set_clocks(task.text(offsets)),
         Step::MakePrivate => mounts::make_private(),
         Step::OpenTree {
@@ -101,7 +103,7 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             work,
             slot,
         } => mounts::open_overlay(task, [lower, upper, work], slot),
-        Step::CloseStage { path, needed } => mounts::close_stage(task, path, needed),
+        Step::CloseStage { path, shown } => mounts::close_stage(task, path, shown),
         Step::Attach {
             slot,
             target,
@@ -128,7 +130,6 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             flags,
             task.text(options),
         ),
-        Step::KeepProc => Ok(()),
         Step::MakeDirectory { path, mode } => files::make_directory(task.text(path), mode),
         Step::MakeFile { path, mode } => files::make_file(task.text(path), mode),
         Step::WriteFile {
@@ -156,6 +157,9 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             sweep,
         } => init::supervise(task, shared_group, sweep),
         Step::NoNewPrivileges => ::rustix::thread::set_no_new_privs(true),
+        Step::ScopeSockets => sys::scope_abstract_sockets(),
+        Step::KeepProc { path } => mounts::keep_proc(task.text(path)),
+        Step::KeepSockets => Ok(()),
         Step::PassFd { fd } => sys::keep_across_exec(fd),
         Step::RestoreSignalMask => {
             sys::set_signal_mask(task.mask);

@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 type Parts = (usize, Vec<(&'static str, OsString)>, Vec<OsString>);
 
 fn by_the_table(words: &[OsString]) -> Option<Parts> {
-    let (verbose, line) = launch_line(words).ok()?;
+    let (verbose, _, line) = launch_line(words).ok()?;
     let option = |&(flag, value): &(&'static Flag, &OsStr)| (flag.long, value.to_owned());
     let options = line.options.iter().map(option).collect();
     Some((verbose, options, line.command.to_vec()))
@@ -19,7 +19,7 @@ fn by_the_table(words: &[OsString]) -> Option<Parts> {
 fn by_clap(command: &mut clap::Command, words: &[OsString]) -> Option<Parts> {
     let matches = command.try_get_matches_from_mut(words).ok()?;
     let verbose = matches.get_count("verbose").into();
-    let Some(matches) = matches.subcommand_matches("run") else {
+    let Some((_, matches)) = matches.subcommand() else {
         return Some((verbose, Vec::new(), Vec::new()));
     };
     let given = |flag: &&Flag| matches.value_source(flag.long) == Some(ValueSource::CommandLine);
@@ -157,7 +157,7 @@ fn line(numbers: &mut Numbers) -> Vec<OsString> {
     if !numbers.one_in(10) {
         words.push(
             numbers
-                .pick(&["run", "run", "run", "run", "run", "ru", "runs", ""])
+                .pick(&["run", "run", "run", "sandbox", "sandbox", "ru", "runs", ""])
                 .into(),
         );
     }

@@ -30,6 +30,15 @@ struct Cli {
 enum Verb {
     /// Run a command, by default your shell, as root in namespaces of its own
     Run,
+    /// Run a command that may write this directory and read the machine, without network, secrets and other processes
+    Sandbox,
+}
+
+/// The verbs that launch a container; they have the same options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Launch {
+    Run,
+    Sandbox,
 }
 
 /// Reads the command line, does what it says, and returns the exit status.
@@ -39,16 +48,19 @@ enum Verb {
 pub fn main() -> anyhow::Result<u8> {
     let words: Vec<OsString> = std::env::args_os().collect();
     match launch_line(&words) {
-        Ok((verbose, line)) => {
+        Ok((verbose, launch, line)) => {
             start_log(verbose);
-            run::run(&line)
+            match launch {
+                Launch::Run => run::run(&line),
+                Launch::Sandbox => run::sandbox(&line),
+            }
         }
         Err(Unread) => ask_clap(&words),
     }
 }
 
-/// The line of a launch, `rootlet [-v]... [run ...]`, and how often it says `-v` before the verb.
-fn launch_line(words: &[OsString]) -> Result<(usize, Line<'_>), Unread> {
+/// The line of a launch, `rootlet [-v]... [VERB ...]`, and how often it says `-v` before the verb.
+fn launch_line(words: &[OsString]) -> Result<(usize, Launch, Line<'_>), Unread> {
     let mut verbose = 0;
     let mut rest = words.get(1..).unwrap_or_default();
     while let [word, after @ ..] = rest
@@ -57,12 +69,14 @@ fn launch_line(words: &[OsString]) -> Result<(usize, Line<'_>), Unread> {
         verbose += times;
         rest = after;
     }
-    match rest {
-        [] => Ok((verbose, Line::default())),
-        [end] if end == "--" => Ok((verbose, Line::default())),
-        [verb, rest @ ..] if verb == "run" => Ok((verbose, Line::read(rest)?)),
-        _ => Err(Unread),
-    }
+    let (launch, line) = match rest {
+        [] => (Launch::Run, Line::default()),
+        [end] if end == "--" => (Launch::Run, Line::default()),
+        [verb, rest @ ..] if verb == "run" => (Launch::Run, Line::read(rest)?),
+        [verb, rest @ ..] if verb == "sandbox" => (Launch::Sandbox, Line::read(rest)?),
+        _ => return Err(Unread),
+    };
+    Ok((verbose, launch, line))
 }
 
 /// How often `word` says `-v`.
@@ -78,7 +92,9 @@ fn verbosity(word: &OsStr) -> Option<usize> {
 
 /// The same command line, as clap knows it.
 fn command() -> clap::Command {
-    Cli::command().mut_subcommand("run", |run| run.defer(run::command))
+    Cli::command()
+        .mut_subcommand("run", |run| run.defer(run::command))
+        .mut_subcommand("sandbox", |sandbox| sandbox.defer(run::sandbox_command))
 }
 
 fn ask_clap(words: &[OsString]) -> anyhow::Result<u8> {
@@ -88,7 +104,7 @@ fn ask_clap(words: &[OsString]) -> anyhow::Result<u8> {
             start_log(cli.verbose.into());
             match cli.verb {
                 // Half of a line is worse than none.
-                None | Some(Verb::Run) => anyhow::bail!(
+                None | Some(Verb::Run | Verb::Sandbox) => anyhow::bail!(
                     "this command line is read in two ways, which is a mistake of rootlet's: nothing was done"
                 ),
             }

@@ -1,4 +1,4 @@
-//! `rootlet run`.
+//! `rootlet run` and `rootlet sandbox`.
 
 use super::report::{Report, StatusFile};
 use super::written;
@@ -9,13 +9,23 @@ use rootlet::front::line::Line;
 use rootlet::front::request::{Format, Request};
 use rootlet::front::spec_file;
 use rootlet::plan::explain::Explanation;
-use rootlet::{Facts, Plan, parent};
+use rootlet::preset::sandbox::{self, Look};
+use rootlet::{Facts, Plan, Spec, parent};
 
 /// The command that clap knows by the same options. It never runs anything: it has the words for help and for what is
 /// wrong with a line that [`Line::read`] does not read.
 pub fn command(command: Command) -> Command {
+    with_options(command, "run").after_help(EXAMPLES)
+}
+
+/// The same for `rootlet sandbox`.
+pub fn sandbox_command(command: Command) -> Command {
+    with_options(command, "sandbox").after_help(SANDBOX_EXAMPLES)
+}
+
+fn with_options(command: Command, verb: &str) -> Command {
     command
-        .override_usage("rootlet run [OPTIONS] [--] [COMMAND [ARG]...]")
+        .override_usage(format!("rootlet {verb} [OPTIONS] [--] [COMMAND [ARG]...]"))
         .args(FLAGS.iter().map(argument))
         .arg(
             Arg::new("command")
@@ -25,7 +35,6 @@ pub fn command(command: Command) -> Command {
                 .trailing_var_arg(true)
                 .value_parser(OsStringValueParser::new()),
         )
-        .after_help(EXAMPLES)
 }
 
 const EXAMPLES: &str = "Examples:
@@ -34,6 +43,13 @@ const EXAMPLES: &str = "Examples:
   rootlet run --read-only -v . -- make     only this directory can be written
   rootlet run --rootfs DIR                 a shell in another root file system
   rootlet run --explain | less             what a container is made of, step by step";
+
+const SANDBOX_EXAMPLES: &str = "Examples:
+  rootlet sandbox                          a shell that can write this directory only
+  rootlet sandbox --net host -- npm ci     with the network
+  rootlet sandbox --write ~/.cache/x -- make
+  rootlet sandbox --hide-env -- claude     without the tokens of .env
+  rootlet sandbox --print-spec             what a sandbox is, as a spec";
 
 fn argument(flag: &'static Flag) -> Arg {
     let action = match (flag.value, flag.repeatable) {
@@ -69,13 +85,38 @@ fn argument(flag: &'static Flag) -> Arg {
 
 /// Does what the line asks for.
 pub fn run(line: &Line<'_>) -> anyhow::Result<u8> {
+    let mut request = Request::new(line, Spec::default())?;
+    if request.hide_env {
+        request
+            .spec
+            .mounts
+            .extend(sandbox::env_files(&Look::here()));
+    }
+    carry_out(request)
+}
+
+/// The same, in a sandbox.
+pub fn sandbox(line: &Line<'_>) -> anyhow::Result<u8> {
+    let look = Look::here();
+    let preset = sandbox::preset(&look)?;
+    let views = preset.mounts.len();
+    let mut request = Request::new(line, preset)?;
+    sandbox::complete(&mut request.spec, views, &look);
+    if request.hide_env {
+        request.spec.mounts.extend(sandbox::env_files(&look));
+    }
+    carry_out(request)
+}
+
+fn carry_out(request: Request) -> anyhow::Result<u8> {
     let Request {
         spec,
         print_spec,
         explain,
         trace,
         status_fd,
-    } = Request::new(line)?;
+        ..
+    } = request;
     if print_spec {
         return print(&spec_file::print(&spec)?);
     }

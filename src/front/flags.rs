@@ -85,6 +85,9 @@ pub static FLAGS: &[Flag] = &[
     Flag::new("Namespaces", "net", "The network: the host's, or none but a loopback device of its own",
         |to, value| put(&mut to.spec.net, word(value)))
         .alias("network").one_of("NET", &["host", "none"]),
+    Flag::new("Namespaces", "abstract-sockets", "Whether the host's abstract unix sockets can be reached with the host's network",
+        |to, value| put(&mut to.spec.abstract_sockets, word(value)))
+        .one_of("SOCKETS", &["host", "none"]),
     Flag::new("Namespaces", "share", "Keep the host's namespaces of these kinds",
         |to, value| {
             let share = word(value)?;
@@ -119,11 +122,19 @@ pub static FLAGS: &[Flag] = &[
     Flag::new("Files", "file", "Make a file that exists only inside, from a path, - (stdin) or @FD (repeatable)",
         |to, value| add(&mut to.spec.mounts, Mount::parse_file(value)))
         .takes("DST[:MODE]=SRC").repeatable(),
+    Flag::new("Files", "write", "Show the host's PATH where it is there, and let it be written (repeatable)",
+        |to, value| add(&mut to.spec.mounts, path("write", value).map(|path| Mount::same(&path, false))))
+        .takes("PATH").repeatable(),
+    Flag::new("Files", "read", "Show the host's PATH where it is there, read-only (repeatable)",
+        |to, value| add(&mut to.spec.mounts, path("read", value).map(|path| Mount::same(&path, true))))
+        .takes("PATH").repeatable(),
     Flag::new("Files", "mask", "Hide a file or directory: it is empty inside; no error where nothing is (repeatable)",
         |to, value| add(&mut to.spec.mounts, path("mask", value).map(|target| Mount::Mask { target })))
-        .takes("PATH").repeatable(),
+        .alias("hide").takes("PATH").repeatable(),
+    Flag::new("Files", "hide-env", "Hide .env files of the working directory",
+        |to, _| put(&mut to.hide_env, Ok(true))),
     Flag::new("Files", "device", "Show the host's device PATH in a /dev of the container's own (repeatable)",
-        |to, value| add(&mut to.spec.mounts, path("device", value).map(|path| Mount::device(path.as_os_str()))))
+        |to, value| add(&mut to.spec.mounts, path("device", value).map(|path| Mount::same(&path, false))))
         .takes("PATH").repeatable(),
     Flag::new("Files", "root", "The root: the host's, the host's read-only, an empty one in memory, or DIR",
         |to, value| {
@@ -171,8 +182,11 @@ pub static FLAGS: &[Flag] = &[
         |to, _| put(&mut to.spec.strict, Ok(true))),
 
     Flag::new("Spec", "spec", "Read the spec from FILE (TOML; - is stdin); flags add to it",
-        |to, value| put(&mut to.spec, path("spec file", value).and_then(|path| spec_file::read(&path))))
+        |to, value| to.add_spec(&path("spec file", value)?))
         .takes("FILE"),
+    Flag::new("Spec", "profile", "Read the spec from the profile NAME, or from a file if there is a / in it; flags add to it",
+        |to, value| to.add_spec(&spec_file::profile(&path("profile", value)?)?))
+        .takes("NAME"),
     Flag::new("Spec", "print-spec", "Print the spec as TOML, which --spec reads, and exit",
         |to, _| put(&mut to.print_spec, Ok(true))),
 

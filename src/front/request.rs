@@ -1,15 +1,19 @@
 //! What a command line asks for.
 
 use super::line::Line;
+use super::spec_file;
 use crate::error::Result;
 use crate::spec::Spec;
 use serde::Deserialize;
+use std::path::Path;
 
 /// A container, and what is to be told of it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Request {
     /// The container.
     pub spec: Spec,
+    /// Whether the .env files of the working directory are to be hidden.
+    pub hide_env: bool,
     /// Whether only the spec is to be printed.
     pub print_spec: bool,
     /// How the plan is to be explained, instead of being run.
@@ -31,13 +35,18 @@ pub enum Format {
 }
 
 impl Request {
-    /// What `line` means: the spec file's spec, if there is one, and what the other options add to it in their order.
+    /// What `line` means: `preset`, what the spec file and the profile add to it, if there are any, and what the other
+    /// options add to that in their order.
     ///
     /// # Errors
     /// When a value has no meaning, or a file cannot be read or understood.
-    pub fn new(line: &Line<'_>) -> Result<Self> {
-        let mut request = Request::default();
-        request.take(line, |name| name == "spec")?;
+    pub fn new(line: &Line<'_>, preset: Spec) -> Result<Self> {
+        const FILES: [&str; 2] = ["spec", "profile"];
+        let mut request = Request {
+            spec: preset,
+            ..Request::default()
+        };
+        request.take(line, |name| FILES.contains(&name))?;
         // These stand for those of the file, not beside them.
         if line.has("uidmap") {
             request.spec.uid_map.clear();
@@ -45,11 +54,17 @@ impl Request {
         if line.has("gidmap") {
             request.spec.gid_map.clear();
         }
-        request.take(line, |name| name != "spec")?;
+        request.take(line, |name| !FILES.contains(&name))?;
         if !line.command.is_empty() {
             request.spec.command = line.command.to_vec();
         }
         Ok(request)
+    }
+
+    /// Adds what a spec file says.
+    pub(super) fn add_spec(&mut self, path: &Path) -> Result<()> {
+        self.spec = spec_file::add(&self.spec, path)?;
+        Ok(())
     }
 
     fn take(&mut self, line: &Line<'_>, wanted: fn(&str) -> bool) -> Result<()> {
@@ -62,13 +77,13 @@ impl Request {
 mod tests {
     use super::*;
     use crate::front::flags::{FLAGS, Flag, Value};
-    use crate::spec::{Missing, Mount, Net, Proc, Root, Share, Tty, User};
+    use crate::spec::{AbstractSockets, Missing, Mount, Net, Proc, Root, Share, Tty, User};
     use std::ffi::OsString;
     use std::time::Duration;
 
     fn request<W: Into<OsString> + Clone>(words: &[W]) -> Result<Request> {
         let words: Vec<OsString> = words.iter().cloned().map(Into::into).collect();
-        Request::new(&Line::read(&words).unwrap())
+        Request::new(&Line::read(&words).unwrap(), Spec::default())
     }
 
     fn spec(line: &str) -> Spec {
@@ -114,10 +129,11 @@ mod tests {
             (Value::None, _) => vec![""],
             (Value::OneOf { words, .. } | Value::Optional { words, .. }, _) => words.to_vec(),
             (_, "uidmap" | "gidmap") => vec!["0:1:1"],
+            (_, "root") => vec!["host", "empty", "./host"],
             (_, "mount") => vec!["type=proc,target=/p"],
             (_, "overlay") => vec!["/a,/b"],
             (_, "file") => vec!["/a=/b"],
-            (_, "spec") => vec![file.0.to_str().unwrap()],
+            (_, "spec" | "profile") => vec![file.0.to_str().unwrap()],
             (_, "env-file") => vec!["/proc/self/status"],
             _ => vec!["7"],
         };
@@ -130,7 +146,8 @@ mod tests {
             let requests = values(flag).into_iter().map(|value| meaning(flag, value));
             let others = requests.filter(|request| *request != Request::default());
             // One word of --net and of --tty is the default.
-            let defaults = usize::from(["net", "tty"].contains(&flag.long));
+            let defaults =
+                usize::from(["net", "tty", "abstract-sockets", "root"].contains(&flag.long));
             assert_eq!(
                 others.count() + defaults,
                 values(flag).len(),
@@ -151,6 +168,9 @@ mod tests {
             "0:1:1",
             "--allow-new-privs",
             "--net=none",
+            "--abstract-sockets",
+            "none",
+            "--hide-env",
             "--share",
             "uts,ipc",
             "--share",
@@ -212,6 +232,7 @@ mod tests {
                 uid_map: vec!["0:1:1".parse().unwrap(), "1:2:3".parse().unwrap()],
                 gid_map: vec!["0:1:1".parse().unwrap()],
                 net: Net::None,
+                abstract_sockets: AbstractSockets::None,
                 share: vec![Share::Uts, Share::Ipc, Share::Pid],
                 hostname: Some("box".into()),
                 boottime: Some(-5),
@@ -238,6 +259,7 @@ mod tests {
                     bind("/b", Some("/c")),
                 ],
             },
+            hide_env: true,
             print_spec: true,
             explain: Some(Format::Json),
             trace: true,

@@ -2,13 +2,13 @@
 
 use crate::error::{Errno, Error, Result};
 use crate::spec::Spec;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Reads a spec file; `-` is standard input.
+/// Reads a spec file, and gives its text too; `-` is standard input.
 ///
 /// # Errors
 /// When the file cannot be read, or says what no [`Spec`] can; with the line.
-pub fn read(path: &Path) -> Result<Spec> {
+fn read(path: &Path) -> Result<(Spec, String)> {
     let text = match path.as_os_str() == "-" {
         true => std::io::read_to_string(std::io::stdin()),
         false => std::fs::read_to_string(path),
@@ -18,8 +18,65 @@ pub fn read(path: &Path) -> Result<Spec> {
             .of_kind(crate::error::Kind::Usage),
         None => Error::usage(format!("read the spec file {}: {error}", path.display())),
     })?;
-    parse(&text)
-        .map_err(|error| Error::usage(format!("spec file {}, {}", path.display(), error.step)))
+    let spec = parse(&text)
+        .map_err(|error| Error::usage(format!("spec file {}, {}", path.display(), error.step)))?;
+    Ok((spec, text))
+}
+
+/// What the spec file at `path` says, on top of `base`: its lists come after those of `base`, and everything else that it
+/// says stands for what `base` says.
+///
+/// # Errors
+/// When the file cannot be read, or says what no [`Spec`] can; with the line.
+pub fn add(base: &Spec, path: &Path) -> Result<Spec> {
+    let (spec, text) = read(path)?;
+    if *base == Spec::default() {
+        return Ok(spec);
+    }
+    let wrong = |error: &dyn std::fmt::Display| {
+        Error::usage(format!("spec file {}: {error}", path.display()))
+    };
+    let mut table = toml::Table::try_from(base).map_err(|error| wrong(&error))?;
+    let more: toml::Table = text.parse().map_err(|error| wrong(&error))?;
+    for (key, value) in more {
+        match (table.get_mut(&key), value) {
+            (Some(toml::Value::Array(list)), toml::Value::Array(more))
+                if ADDED.contains(&key.as_str()) =>
+            {
+                list.extend(more);
+            }
+            (_, value) => {
+                table.insert(key, value);
+            }
+        }
+    }
+    table
+        .try_into()
+        .map_err(|error: toml::de::Error| wrong(&error))
+}
+
+/// Lists whose entries are added; others stand for one another.
+const ADDED: [&str; 4] = ["share", "env", "pass-fds", "mounts"];
+
+/// Where the profile `name` is: a path if there is a / in it, else NAME.toml among the user's profiles.
+///
+/// # Errors
+/// When there is neither XDG_CONFIG_HOME nor HOME.
+pub fn profile(name: &Path) -> Result<PathBuf> {
+    if name.components().count() > 1 || name.is_absolute() || name.starts_with(".") {
+        return Ok(name.to_path_buf());
+    }
+    let variable = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let config = variable("XDG_CONFIG_HOME")
+        .or_else(|| variable("HOME").map(|home| home.join(".config")))
+        .ok_or_else(|| Error::usage("profiles are in the home directory, and HOME is not set"))?;
+    let mut file = config.join("rootlet/profiles").join(name).into_os_string();
+    file.push(".toml");
+    Ok(file.into())
 }
 
 /// Reads a spec from text.
@@ -72,7 +129,7 @@ pub fn read_env(path: &Path) -> Result<Vec<std::ffi::OsString>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{Missing, Mount, Net, Proc, Root, Share, Tty, User};
+    use crate::spec::{AbstractSockets, Missing, Mount, Net, Proc, Root, Share, Tty, User};
     use std::time::Duration;
 
     #[test]
@@ -86,6 +143,7 @@ mod tests {
             ],
             gid_map: vec!["0:1000:1".parse().unwrap()],
             net: Net::None,
+            abstract_sockets: AbstractSockets::None,
             share: vec![Share::Ipc, Share::Uts],
             hostname: Some("box".into()),
             boottime: Some(-5),

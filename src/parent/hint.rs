@@ -73,9 +73,6 @@ pub fn add(error: Error, plan: &Plan, step: Step) -> Error {
         (Step::OpenOverlay { .. }, Some(libc::ENOSYS)) => "overlays need Linux 5.11".to_string(),
         (Step::OpenOverlay { .. }, Some(libc::EBUSY)) => "another overlay uses its upper or work directory now".to_string(),
         (Step::OpenOverlay { .. }, Some(libc::EROFS)) => "its upper and work directories have to be writable".to_string(),
-        (Step::CloseStage { .. }, Some(libc::ENOSYS)) => {
-            "masks, files of one's own and overlays in memory need open_tree(2), Linux 5.2".to_string()
-        }
         (Step::SetClocks { .. }, Some(libc::ERANGE)) => "a clock cannot go below zero, nor beyond 146 years".to_string(),
         (Step::Mount { target, .. }, Some(libc::ENOENT)) => format!(
             "there is no directory {0} in the container: make it, or put it below a --tmpfs",
@@ -94,7 +91,7 @@ pub fn add(error: Error, plan: &Plan, step: Step) -> Error {
         (Step::MakePrivate, Some(libc::EPERM)) => {
             "mounts are refused here: by a system call filter, or in a Landlock sandbox".to_string()
         }
-        (Step::Unshare { .. }, Some(libc::ENOSPC)) => {
+        (Step::Unshare { .. } | Step::JoinNetwork, Some(libc::ENOSPC)) => {
             "a limit of namespaces is reached, not one of the disk: see /proc/sys/user/max_*_namespaces".to_string()
         }
         (Step::Exec, Some(libc::ENOENT)) if has_blank(plan) => {
@@ -116,7 +113,7 @@ pub fn add(error: Error, plan: &Plan, step: Step) -> Error {
         (Step::ChangeDirectory { .. }, Some(libc::ENOENT)) => {
             "it is not there inside, or does not lie below the root; choose another with -w DIR".to_string()
         }
-        (Step::SpawnCommand { .. }, Some(libc::EAGAIN)) => "the limit of processes is reached: see `ulimit -u`".to_string(),
+        (Step::SpawnCommand { .. } | Step::StartNetwork, Some(libc::EAGAIN)) => "the limit of processes is reached: see `ulimit -u`".to_string(),
         (_, Some(libc::EMFILE)) => "the limit of open files is reached: see `ulimit -n`".to_string(),
         _ => return error,
     };

@@ -15,9 +15,9 @@ mod upper;
 pub use channel::Event;
 pub use supervise::{GRACE, supervise};
 
-use crate::child::Task;
 use crate::child::record::{Place, Process};
 use crate::child::step::{Entry, Slot, Step, Text};
+use crate::child::{Network, Task};
 use crate::error::{Errno, Error, Kind, Result};
 use crate::plan::{ParentStep, Plan};
 use crate::sys::{self, RawFd, RawPid, SignalSet, Stack};
@@ -136,7 +136,8 @@ struct Memory<'m> {
     argv: Vec<*const c_char>,
     envp: Vec<*const c_char>,
     contents: Vec<&'m [u8]>,
-    stacks: [Vec<u8>; 2],
+    network: Network,
+    stacks: [Vec<u8>; 3],
 }
 
 impl<'m> Memory<'m> {
@@ -153,7 +154,8 @@ impl<'m> Memory<'m> {
             argv: pointers(plan, &plan.argv),
             envp: pointers(plan, &plan.envp),
             contents: plan.contents.iter().map(Vec::as_slice).collect(),
-            stacks: [(); 2].map(|()| Vec::with_capacity(STACK)),
+            network: Network::new(),
+            stacks: [(); 3].map(|()| Vec::with_capacity(STACK)),
         }
     }
 
@@ -164,7 +166,7 @@ impl<'m> Memory<'m> {
         mask: SignalSet,
         trace: bool,
     ) -> (Task<'t>, &'t mut Stack) {
-        let [first, commands] = self.stacks.each_mut().map(Vec::spare_capacity_mut);
+        let [first, commands, networks] = self.stacks.each_mut().map(Vec::spare_capacity_mut);
         let task = Task {
             arena: plan.arena.bytes(),
             setup: &plan.setup,
@@ -179,6 +181,9 @@ impl<'m> Memory<'m> {
             terminal: plan.tty.then(terminal::callers_settings).flatten(),
             trace,
             stack: commands,
+            network: &self.network,
+            network_stack: networks,
+            network_pid: 0,
             contents: &self.contents,
             detached: true,
             sealed: true,

@@ -1,11 +1,10 @@
 //! The process that becomes the command: its last steps, its program, its environment.
 
 use super::arena::Arena;
-use super::setup::must;
 use crate::child::step::{Entry, Step, Text};
 use crate::error::{Error, Kind, Result};
 use crate::host::Facts;
-use crate::spec::{Share, Spec, Tty};
+use crate::spec::{AbstractSockets, Net, Share, Spec, Tty};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
@@ -29,6 +28,9 @@ pub fn list(spec: &Spec, facts: &Facts, tty: bool, raised_limit: bool) -> Vec<En
     }
     if !spec.allow_new_privs {
         list.push(Step::NoNewPrivileges);
+    }
+    if spec.net == Net::Host && spec.abstract_sockets == AbstractSockets::None {
+        list.push(Step::ScopeSockets);
     }
     if facts.ignores_sigchld {
         list.push(Step::SetSignal {
@@ -56,7 +58,11 @@ pub fn list(spec: &Spec, facts: &Facts, tty: bool, raised_limit: bool) -> Vec<En
         list.extend([Step::Tie, Step::Ready]);
     }
     list.push(Step::Exec);
-    list.into_iter().map(must).collect()
+    let entry = |step| Entry {
+        step,
+        instead: (step == Step::ScopeSockets && !spec.strict).then_some(Step::KeepSockets),
+    };
+    list.into_iter().map(entry).collect()
 }
 
 /// The arguments, where the program is looked for, and the environment.

@@ -42,6 +42,11 @@ pub fn has_own_dev(spec: &Spec) -> bool {
     !spec.root.is_host() || spec.mounts.iter().any(is_dev)
 }
 
+/// Whether the stage stays in reach, so that it has to be taken down: anything else covers it, or leaves it behind.
+pub fn shows_stage(spec: &Spec) -> bool {
+    spec.root.is_host() && proc(spec) == Proc::Host
+}
+
 /// What /proc is to be, said or not.
 fn proc(spec: &Spec) -> Proc {
     let default = match spec.shares(Share::Pid) {
@@ -158,7 +163,7 @@ impl Views<'_> {
                 let instead = match (spec.strict, own) {
                     (true, _) => None,
                     (false, true) => Some(from_host(self.take(Path::new("/proc"), false)?)),
-                    (false, false) => Some(Step::KeepProc),
+                    (false, false) => Some(Step::KeepProc { path: target }),
                 };
                 let step = self.file_system("proc", "/proc", NO_PROGRAMS, "")?;
                 self.laid.push(Entry { step, instead });

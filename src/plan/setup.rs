@@ -101,6 +101,11 @@ pub fn list(
             ignore: false,
         }));
     }
+    let meanwhile = spec.net == Net::None && !has_clocks(spec);
+    if meanwhile {
+        list.push(must(Step::StartNetwork));
+    }
+    list.extend(namespaces(spec).into_iter().map(must));
     list.push(must(Step::AwaitIdMaps));
     if let Some((uid, gid)) = ids.change {
         list.push(must(Step::BecomeIds {
@@ -112,7 +117,9 @@ pub fn list(
             list.push(must(Step::Tie));
         }
     }
-    list.extend(namespaces(spec, arena)?.into_iter().map(must));
+    if has_clocks(spec) {
+        list.push(must(set_clocks(spec, arena)?));
+    }
     list.push(must(Step::MakePrivate));
     let own_dev = root::has_own_dev(spec);
     if tty && !own_dev {
@@ -129,8 +136,16 @@ pub fn list(
     if slots.raises_limit(facts) {
         list.push(must(Step::RaiseOpenFiles));
     }
+    // A /sys that is mounted shows the network of who mounts it.
+    let is_sys = |entry: &Entry| matches!(entry.step, Step::Mount { kind, .. } if arena.get(kind) == c"sysfs");
+    let early = laid.iter().position(is_sys);
+    let (before, after) = laid.split_at(early.unwrap_or(laid.len()));
     list.extend(taken);
-    list.extend(laid);
+    list.extend(before);
+    if meanwhile {
+        list.push(must(Step::JoinNetwork));
+    }
+    list.extend(after);
     if tty && own_dev {
         let console = arena.text("/dev/console")?;
         list.extend([
@@ -172,33 +187,36 @@ fn is_tied(spec: &Spec, facts: &Facts) -> bool {
     facts.main_thread || !spec.init
 }
 
-/// The namespaces that the new process makes once it has its ids, and the clocks.
-fn namespaces(spec: &Spec, arena: &mut Arena) -> Result<Vec<Step>> {
-    let mut list = Vec::new();
-    for (wanted, flag) in [
+/// The namespaces that the new process makes, while the launcher writes its id maps: they need capabilities, which it has
+/// from the start, but no ids.
+fn namespaces(spec: &Spec) -> Vec<Step> {
+    let kinds = [
         (true, libc::CLONE_NEWNS),
         (!spec.shares(Share::Ipc), libc::CLONE_NEWIPC),
         (!spec.shares(Share::Uts), libc::CLONE_NEWUTS),
         (!spec.shares(Share::Cgroup), libc::CLONE_NEWCGROUP),
-        (spec.net == Net::None, libc::CLONE_NEWNET),
+        // Elsewhere a process makes it meanwhile, which would share this one's memory: then no time namespace may be
+        // entered.
+        (
+            spec.net == Net::None && has_clocks(spec),
+            libc::CLONE_NEWNET,
+        ),
         (has_clocks(spec), libc::CLONE_NEWTIME),
-    ] {
-        if wanted {
-            list.push(Step::Unshare { flag });
-        }
-    }
-    if has_clocks(spec) {
-        let line = |name, offset: Option<i64>| {
-            offset
-                .map(|offset| format!("{name} {offset} 0\n"))
-                .unwrap_or_default()
-        };
-        let offsets = line("monotonic", spec.monotonic) + &line("boottime", spec.boottime);
-        list.push(Step::SetClocks {
-            offsets: arena.text(offsets)?,
-        });
-    }
-    Ok(list)
+    ];
+    let wanted = kinds.into_iter().filter(|&(wanted, _)| wanted);
+    wanted.map(|(_, flag)| Step::Unshare { flag }).collect()
+}
+
+fn set_clocks(spec: &Spec, arena: &mut Arena) -> Result<Step> {
+    let line = |name, offset: Option<i64>| {
+        offset
+            .map(|offset| format!("{name} {offset} 0\n"))
+            .unwrap_or_default()
+    };
+    let offsets = line("monotonic", spec.monotonic) + &line("boottime", spec.boottime);
+    Ok(Step::SetClocks {
+        offsets: arena.text(offsets)?,
+    })
 }
 
 /// Where the command starts.

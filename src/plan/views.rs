@@ -65,7 +65,7 @@ impl<'a> Views<'a> {
         }
         views.linked_files(spec, facts)?;
         views.close_root(spec)?;
-        views.close_stage()?;
+        views.close_stage(super::root::shows_stage(spec))?;
         Ok(views)
     }
 
@@ -440,17 +440,13 @@ impl<'a> Views<'a> {
     }
 
     /// What is staged is taken last: it covers a place of the host's meanwhile.
-    fn close_stage(&mut self) -> Result<()> {
+    fn close_stage(&mut self, shown: bool) -> Result<()> {
         if !self.staged.is_empty() {
             let step = self.file_system("tmpfs", STAGE, NO_DEVICES, "mode=755")?;
             self.taken.push(must(step));
             self.taken.append(&mut self.staged);
-            let needed = self
-                .taken
-                .iter()
-                .any(|entry| matches!(entry.step, Step::WriteFile { .. }));
             let path = self.arena.text(STAGE)?;
-            self.taken.push(must(Step::CloseStage { path, needed }));
+            self.taken.push(must(Step::CloseStage { path, shown }));
         }
         Ok(())
     }

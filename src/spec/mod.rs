@@ -36,6 +36,9 @@ pub struct Spec {
     pub gid_map: Vec<IdRange>,
     /// The network.
     pub net: Net,
+    /// Whether the host's abstract unix sockets (unix(7)) can be reached, where the network is the host's.
+    #[serde(skip_serializing_if = "is_default")]
+    pub abstract_sockets: AbstractSockets,
     /// Namespaces that stay the host's.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub share: Vec<Share>,
@@ -91,6 +94,7 @@ impl Default for Spec {
             uid_map: Vec::new(),
             gid_map: Vec::new(),
             net: Net::Host,
+            abstract_sockets: AbstractSockets::Host,
             share: Vec::new(),
             hostname: None,
             boottime: None,
@@ -188,6 +192,22 @@ pub enum Net {
     Host,
     /// A network namespace of its own, in which only the loopback device is, and is up.
     None,
+}
+
+/// What of the host's abstract unix sockets can be reached: they belong to the network, and have no file that could be
+/// hidden.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AbstractSockets {
+    /// All of them.
+    #[default]
+    Host,
+    /// None: those only that the container has made.
+    None,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// A namespace that is new by default and that can stay the host's.

@@ -4,7 +4,7 @@ use super::mount::{Content, Entry, Missing, Mount, Type};
 use crate::error::{Error, Result};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 impl Mount {
     /// Reads `SRC[:DST][:ro|:rw][,optional|,create]`, as docker's `-v` has it.
@@ -170,12 +170,12 @@ impl Mount {
         Mount::try_from(entry).map_err(|error| wrong(error.to_string()))
     }
 
-    /// A device of the host at the same place inside, for a /dev of the container's own.
-    pub fn device(text: &OsStr) -> Self {
+    /// A file, directory or device of the host at the same place inside.
+    pub fn same(path: &Path, read_only: bool) -> Self {
         Mount::Bind {
-            source: text.into(),
+            source: path.into(),
             target: None,
-            read_only: false,
+            read_only,
             missing: Missing::Refused,
         }
     }

@@ -84,6 +84,18 @@ impl Plan {
                     words,
                 )
             }
+            Step::StartNetwork => described(
+                "start the process that makes a new network namespace",
+                "clone(CLONE_VM|CLONE_FILES), which does unshare(CLONE_NEWNET)",
+                "network_namespaces(7)",
+                "no device but a loopback of its own; to make it takes half a millisecond, so that it is done meanwhile",
+            ),
+            Step::JoinNetwork => described(
+                "make a new network namespace",
+                "wait4(); setns(CLONE_NEWNET)",
+                "setns(2)",
+                "the namespace that was made meanwhile becomes this process's",
+            ),
             Step::SetClocks { offsets } => {
                 let offsets = self
                     .arena
@@ -155,9 +167,12 @@ impl Plan {
             ),
             Step::CloseStage { path, .. } => described(
                 "take down the memory that sources were taken from",
-                format!("umount2({:?}, MNT_DETACH)", show(path)),
+                format!(
+                    "umount2({:?}, MNT_DETACH), unless something covers it",
+                    show(path)
+                ),
                 "umount(2)",
-                "what was taken holds it; it has no name any more",
+                "what was taken holds it",
             ),
             Step::Attach { slot, target, .. } => described(
                 format!("mount a volume on {}", show(target)),
@@ -255,7 +270,7 @@ impl Plan {
                 );
                 described(format!("mount {kind} on {target}"), call, "mount(2)", words)
             }
-            Step::KeepProc => described(
+            Step::KeepProc { .. } => described(
                 "keep the host's /proc",
                 "(nothing)",
                 "proc(5)",
@@ -380,6 +395,18 @@ impl Plan {
                 "prctl(PR_SET_NO_NEW_PRIVS, 1)",
                 "PR_SET_NO_NEW_PRIVS(2const)",
                 "no set-user-id program gives this process or its children more than they have",
+            ),
+            Step::ScopeSockets => described(
+                "keep abstract sockets of the host out of reach",
+                "landlock_create_ruleset(LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET); landlock_restrict_self()",
+                "landlock(7)",
+                "they belong to the network, which is the host's; D-Bus and X may listen there",
+            ),
+            Step::KeepSockets => described(
+                "leave abstract sockets of the host in reach",
+                "(nothing)",
+                "unix(7)",
+                "what listens there on the host can be spoken to",
             ),
             Step::PassFd { fd } => described(
                 format!("pass descriptor {fd}"),
