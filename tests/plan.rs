@@ -71,6 +71,7 @@ fn overlay(target: &str, upper: Option<&str>) -> Mount {
         target: target.into(),
         upper: upper.map(Into::into),
         work: None,
+        optional: false,
     }
 }
 

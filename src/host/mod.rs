@@ -1,6 +1,8 @@
 //! FACTS: read-only questions to this machine and about the caller, asked once, before anything is decided.
 #![forbid(unsafe_code)]
 
+pub mod look;
+pub mod mountinfo;
 mod source;
 
 pub use source::{GUARDED, Guard, Source};

@@ -61,7 +61,7 @@ impl<'a> Views<'a> {
         };
         views.root(spec, facts)?;
         for (mount, source) in spec.mounts.iter().zip(&facts.sources) {
-            views.mount(mount, source, facts)?;
+            views.mount(mount, source, facts, spec.strict)?;
         }
         views.linked_files(spec, facts)?;
         views.close_root(spec)?;
@@ -69,7 +69,7 @@ impl<'a> Views<'a> {
         Ok(views)
     }
 
-    fn mount(&mut self, mount: &Mount, source: &Source, facts: &Facts) -> Result<()> {
+    fn mount(&mut self, mount: &Mount, source: &Source, facts: &Facts, strict: bool) -> Result<()> {
         match mount {
             Mount::Bind {
                 source: path,
@@ -111,7 +111,9 @@ impl<'a> Views<'a> {
                 target,
                 upper,
                 work,
+                optional,
             } => {
+                let instead = (*optional && !strict).then(|| lower.first()).flatten();
                 let slot = self.take_overlay(
                     mount,
                     lower,
@@ -120,6 +122,16 @@ impl<'a> Views<'a> {
                     source,
                     facts,
                 )?;
+                if let Some(lower) = instead {
+                    let path = self.arena.text(lower)?;
+                    if let Some(entry) = self.taken.last_mut() {
+                        entry.instead = Some(Step::OpenTree {
+                            path,
+                            slot,
+                            read_only: true,
+                        });
+                    }
+                }
                 self.place(mount, target, false)?;
                 self.attach(slot, target, false)
             }

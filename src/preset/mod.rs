@@ -1,4 +1,45 @@
 //! PRESETS: what one word stands for. Each makes a [`crate::Spec`] of a look at the host, which every option refines.
 #![forbid(unsafe_code)]
 
+pub mod attempt;
+pub mod layers;
+pub mod pieces;
 pub mod sandbox;
+
+use crate::spec::{Mount, Spec};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+/// Where a view appears, so that two can be compared; none for one that only hides.
+pub fn place(mount: &Mount, cwd: Option<&Path>) -> Option<PathBuf> {
+    match mount {
+        Mount::Mask { .. } => None,
+        Mount::Bind {
+            source,
+            target: None,
+            ..
+        } => absolute(source, cwd),
+        _ => mount.target().map(|target| target.components().collect()),
+    }
+}
+
+/// `path` from the working directory `cwd`.
+pub fn absolute(path: &Path, cwd: Option<&Path>) -> Option<PathBuf> {
+    match path.is_absolute() {
+        true => Some(path.components().collect()),
+        false => Some(cwd?.join(path).components().collect()),
+    }
+}
+
+/// Lets the views of options stand in the place of a preset's, which are the first `preset` of the spec. Returns where
+/// those of options are.
+pub fn refine(spec: &mut Spec, preset: usize, cwd: Option<&Path>) -> HashSet<PathBuf> {
+    let places = |mount: &Mount| place(mount, cwd);
+    let asked: HashSet<PathBuf> = spec.mounts.iter().skip(preset).filter_map(places).collect();
+    let mut number = 0;
+    spec.mounts.retain(|mount| {
+        number += 1;
+        number > preset || !places(mount).is_some_and(|place| asked.contains(&place))
+    });
+    asked
+}

@@ -2,6 +2,7 @@
 //!
 //! What is meant by each list is in docs/sandbox.md.
 
+use super::{absolute, place, refine};
 use crate::error::{Error, Result};
 use crate::spec::{AbstractSockets, Kernel, Missing, Mount, Net, Spec, User};
 use std::collections::HashSet;
@@ -380,25 +381,16 @@ fn project<'a>(look: &'a Look<'_>) -> Result<&'a Path> {
 /// Completes a sandbox that options have refined: an option's view stands in the place of the preset's, which were the
 /// first `preset` of its mounts; and secrets that a view would show are hidden.
 pub fn complete(spec: &mut Spec, preset: usize, look: &Look<'_>) {
-    let asked: HashSet<PathBuf> = spec
-        .mounts
-        .iter()
-        .skip(preset)
-        .filter_map(|mount| place(mount, look))
-        .collect();
-    let mut number = 0;
-    spec.mounts.retain(|mount| {
-        number += 1;
-        number > preset || !place(mount, look).is_some_and(|place| asked.contains(&place))
-    });
+    let cwd = look.cwd.as_deref();
+    let asked = refine(spec, preset, cwd);
     let Some(home) = &look.home else { return };
     let secrets: Vec<PathBuf> = SECRETS.iter().map(|name| home.join(name)).collect();
     let mut masks = Vec::new();
     for mount in &spec.mounts {
-        let (Mount::Bind { source, .. }, Some(target)) = (mount, place(mount, look)) else {
+        let (Mount::Bind { source, .. }, Some(target)) = (mount, place(mount, cwd)) else {
             continue;
         };
-        let Some(source) = absolute(source, look) else {
+        let Some(source) = absolute(source, cwd) else {
             continue;
         };
         for secret in &secrets {
@@ -433,26 +425,6 @@ pub fn env_files(look: &Look<'_>) -> Vec<Mount> {
         target: cwd.join(name),
     };
     names.into_iter().map(mask).collect()
-}
-
-/// Where a view appears, so that two can be compared.
-fn place(mount: &Mount, look: &Look<'_>) -> Option<PathBuf> {
-    match mount {
-        Mount::Mask { .. } => None,
-        Mount::Bind {
-            source,
-            target: None,
-            ..
-        } => absolute(source, look),
-        _ => mount.target().map(|target| target.components().collect()),
-    }
-}
-
-fn absolute(path: &Path, look: &Look<'_>) -> Option<PathBuf> {
-    match path.is_absolute() {
-        true => Some(path.components().collect()),
-        false => Some(look.cwd.as_deref()?.join(path).components().collect()),
-    }
 }
 
 fn read_only<'a>(
@@ -561,7 +533,7 @@ mod tests {
                 assert!(masks(&spec).contains(&path.as_path()), "{}", path.display());
             }
         }
-        let home = |mount: &&Mount| place(mount, &everything) == Some(HOME.into());
+        let home = |mount: &&Mount| place(mount, everything.cwd.as_deref()) == Some(HOME.into());
         assert_eq!(
             spec.mounts.iter().filter(home).count(),
             1,

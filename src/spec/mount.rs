@@ -42,6 +42,9 @@ pub enum Mount {
         /// An empty directory on the file system of `upper`, in which the kernel prepares its files. None: one beside
         /// `upper`, which is removed at the end.
         work: Option<PathBuf>,
+        /// Whether, where the kernel refuses the overlay, the first lower directory is shown read-only in its place, and
+        /// that is said.
+        optional: bool,
     },
     /// A file that exists only inside.
     File {
@@ -170,7 +173,9 @@ impl Type {
                 "a bind has source, and may have target, read-only, and optional or create"
             }
             Type::Tmpfs => "a tmpfs has target, and may have size and mode",
-            Type::Overlay => "an overlay has lower and target, and may have upper and work",
+            Type::Overlay => {
+                "an overlay has lower and target, and may have upper, work and optional"
+            }
             Type::File => "a file has target, text or source, and may have mode",
             Type::Mask => "a mask has target",
             Type::Symlink => "a symlink has target and to",
@@ -224,6 +229,7 @@ impl Entry {
                 target,
                 upper: self.upper.take(),
                 work: self.work.take(),
+                optional: self.optional.take().unwrap_or(false),
             }),
             Type::File => Some(Mount::File {
                 target,
@@ -306,10 +312,12 @@ impl From<Mount> for Entry {
                 target,
                 upper,
                 work,
+                optional,
             } => Entry {
                 lower,
                 upper,
                 work,
+                optional: optional.then_some(true),
                 ..new(Type::Overlay, Some(target))
             },
             Mount::File {

@@ -124,6 +124,7 @@ impl Mount {
             target: path(target),
             upper,
             work: None,
+            optional: false,
         })
     }
 
@@ -314,6 +315,7 @@ mod tests {
             target: "/d".into(),
             upper: upper.map(PathBuf::from),
             work: None,
+            optional: false,
         };
         for (text, mount) in [
             ("/a,/d", overlay(&["/a"], None)),

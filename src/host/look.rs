@@ -1,0 +1,160 @@
+//! Looks at directories, as the caller may: what is in them, and what of it can be written.
+
+use crate::error::Errno;
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, RawDir};
+use std::ffi::{CStr, OsStr, OsString};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// What a name in a directory stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A directory.
+    Directory,
+    /// A symbolic link, and what it holds.
+    Symlink(PathBuf),
+    /// A regular file.
+    File,
+    /// A socket, a pipe or a device.
+    Other,
+}
+
+/// One name in a directory. What is mounted there does not count: the kind is that of the place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryEntry {
+    /// The name.
+    pub name: OsString,
+    /// What it stands for.
+    pub kind: EntryKind,
+}
+
+/// Questions about the tree of files, all of them about what the caller may do.
+pub trait Look {
+    /// What is in `directory`, in any order, without `.` and `..`.
+    ///
+    /// # Errors
+    /// The kernel's answer when it cannot be listed.
+    fn entries(&self, directory: &Path) -> Result<Vec<DirectoryEntry>, Errno>;
+
+    /// Whether the caller may write to `path`: for a directory, make and remove names in it.
+    fn may_write(&self, path: &Path) -> bool;
+
+    /// Whether the caller may use the names in `directory`.
+    fn may_search(&self, directory: &Path) -> bool;
+
+    /// Whether `path` is a directory.
+    fn is_directory(&self, path: &Path) -> bool;
+
+    /// The size of a regular file in bytes; none when it is no regular file, or gone.
+    fn size(&self, file: &Path) -> Option<u64>;
+
+    /// Whether the caller may be able to write anything in `directory`, as far as one look tells: it may write to the
+    /// directory itself or to a file in it, or there is a directory in it, or it cannot be listed but searched.
+    fn may_hold_something_to_write(&self, directory: &Path) -> bool;
+}
+
+/// This machine, as the calling process sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct ThisMachine;
+
+impl Look for ThisMachine {
+    fn entries(&self, directory: &Path) -> Result<Vec<DirectoryEntry>, Errno> {
+        let fd = open(directory)?;
+        let mut entries = Vec::new();
+        each_name(&fd, |name, kind| {
+            let kind = match kind {
+                FileType::Directory => EntryKind::Directory,
+                FileType::RegularFile => EntryKind::File,
+                FileType::Symlink => match rustix::fs::readlinkat(&fd, name, Vec::new()) {
+                    Ok(to) => EntryKind::Symlink(OsStr::from_bytes(to.as_bytes()).into()),
+                    Err(_) => return true, // gone meanwhile
+                },
+                _ => EntryKind::Other,
+            };
+            let name = OsStr::from_bytes(name.to_bytes()).to_os_string();
+            entries.push(DirectoryEntry { name, kind });
+            true
+        })?;
+        Ok(entries)
+    }
+
+    fn may_write(&self, path: &Path) -> bool {
+        may(CWD, path, Access::WRITE_OK)
+    }
+
+    fn may_search(&self, directory: &Path) -> bool {
+        may(CWD, directory, Access::EXEC_OK)
+    }
+
+    fn is_directory(&self, path: &Path) -> bool {
+        path.is_dir()
+    }
+
+    fn size(&self, file: &Path) -> Option<u64> {
+        let data = file.symlink_metadata().ok()?;
+        data.is_file().then_some(data.len())
+    }
+
+    fn may_hold_something_to_write(&self, directory: &Path) -> bool {
+        let Ok(fd) = open(directory) else {
+            return self.may_search(directory);
+        };
+        // Access to a directory that can be listed but not searched is refused for every name in it, and rightly so.
+        let mut found = may(&fd, c".", Access::WRITE_OK);
+        if !found {
+            let listed = each_name(&fd, |name, kind| {
+                found = match kind {
+                    FileType::Symlink => false,
+                    FileType::Directory => may(&fd, c".", Access::EXEC_OK),
+                    _ => may(&fd, name, Access::WRITE_OK),
+                };
+                !found
+            });
+            found |= listed.is_err();
+        }
+        found
+    }
+}
+
+/// access(2) of the caller's real ids, which are the effective ones: rootlet is never set-user-ID.
+fn may(directory: impl AsFd, path: impl rustix::path::Arg, access: Access) -> bool {
+    rustix::fs::accessat(directory, path, access, AtFlags::empty()).is_ok()
+}
+
+fn open(directory: &Path) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::open(directory, flags, Mode::empty())
+}
+
+/// Calls `with` for each name and its type until it says false.
+fn each_name(
+    fd: &OwnedFd,
+    mut with: impl FnMut(&CStr, FileType) -> bool,
+) -> rustix::io::Result<()> {
+    let mut buffer = [const { MaybeUninit::uninit() }; 8192];
+    let mut directory = RawDir::new(fd, &mut buffer);
+    while let Some(entry) = directory.next() {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
+        }
+        let kind = match entry.file_type() {
+            FileType::Unknown => type_of(fd, name),
+            kind => kind,
+        };
+        if !with(name, kind) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Some file systems do not tell the type with the name (readdir(3)).
+fn type_of(fd: &OwnedFd, name: &CStr) -> FileType {
+    rustix::fs::statat(fd, name, AtFlags::SYMLINK_NOFOLLOW).map_or(FileType::Unknown, |stat| {
+        FileType::from_raw_mode(stat.st_mode)
+    })
+}

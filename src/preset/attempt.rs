@@ -1,0 +1,278 @@
+//! `rootlet try`: the whole machine as it is, but what is written goes to overlays.
+//!
+//! The host's tree is there, read-only; over it lie the overlays that [`super::pieces()`] names. /dev and /sys are the
+//! host's, and /proc is the container's own, as in `rootlet run`.
+
+use super::pieces::{Held, Piece, Pieces, What};
+use crate::error::{Error, Result};
+use crate::spec::{Missing, Mount, Proc, Spec, User};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+/// Directories that everybody may write, in the hands of root: inside of another overlay they could not be written, since
+/// the kernel would have to give the copy of such a directory to root, whose id is not mapped (EOVERFLOW). The root of an
+/// overlay is not copied.
+const FOR_EVERYBODY: [&str; 3] = ["/var/tmp", "/var/crash", "/run/lock"];
+
+/// An overlay of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layer<'a> {
+    /// The directory of the host that it lies over.
+    pub path: PathBuf,
+    /// What is in its lower layer, where that is made up.
+    pub picture: Option<&'a [Held]>,
+}
+
+/// The overlays of an attempt, in the order in which they are laid.
+pub fn layers<'a>(found: &'a Pieces, is_there: impl Fn(&Path) -> bool) -> Vec<Layer<'a>> {
+    let mut layers = Vec::new();
+    for piece in &found.pieces {
+        match piece {
+            Piece::Overlay { path } => {
+                layers.push(Layer {
+                    path: path.clone(),
+                    picture: None,
+                });
+                let inside = FOR_EVERYBODY.iter().map(Path::new);
+                let inside = inside.filter(|place| place.starts_with(path) && place != path);
+                layers.extend(inside.filter(|place| is_there(place)).map(|place| Layer {
+                    path: place.to_path_buf(),
+                    picture: None,
+                }));
+            }
+            Piece::Picture { path, holds, .. } => layers.push(Layer {
+                path: path.clone(),
+                picture: Some(holds),
+            }),
+            _ => {}
+        }
+    }
+    layers
+}
+
+/// Where the parts of an overlay are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// What is read: the directory of the host, or one that is made up.
+    pub lower: PathBuf,
+    /// What is written.
+    pub upper: PathBuf,
+    /// Where the kernel prepares it.
+    pub work: PathBuf,
+}
+
+/// The attempt before any option. `parts` has the parts of each of [`layers`], and `store` is where they are, which the
+/// command does not see.
+pub fn preset(found: &Pieces, layers: &[Layer<'_>], parts: &[Parts], store: &Path) -> Spec {
+    let mut mounts = vec![
+        as_it_is("/dev".into(), false),
+        as_it_is("/sys".into(), false),
+    ];
+    let mut rest = layers.iter().zip(parts).peekable();
+    // What is seen around a piece: the host's tree, or a made-up one in which everything has to be laid.
+    let mut around: Vec<(&Path, bool)> = vec![(Path::new("/"), false)];
+    for piece in &found.pieces {
+        let path = piece.path();
+        around.retain(|(place, _)| path.starts_with(place));
+        let made_up = around.last().is_some_and(|(_, made_up)| *made_up);
+        match piece {
+            Piece::Overlay { .. } | Piece::Picture { .. } => {
+                while let Some((layer, parts)) =
+                    rest.next_if(|(layer, _)| layer.path.starts_with(path))
+                {
+                    mounts.push(overlay(layer, parts));
+                }
+                around.push((path, matches!(piece, Piece::Picture { .. })));
+            }
+            Piece::Bind { .. } | Piece::Directory { .. } | Piece::File { .. } => {
+                if made_up {
+                    mounts.push(as_it_is(path.to_path_buf(), true));
+                }
+                around.push((path, false));
+            }
+            // It stands in a directory that is seen as it is.
+            Piece::Symlink { .. } => {}
+        }
+    }
+    mounts.push(Mount::Mask {
+        target: store.to_path_buf(),
+    });
+    Spec {
+        user: User::Keep,
+        read_only: true,
+        proc: Some(Proc::Fresh),
+        mounts,
+        ..Spec::default()
+    }
+}
+
+fn overlay(layer: &Layer<'_>, parts: &Parts) -> Mount {
+    Mount::Overlay {
+        lower: vec![parts.lower.clone()],
+        target: layer.path.clone(),
+        upper: Some(parts.upper.clone()),
+        work: Some(parts.work.clone()),
+        optional: true,
+    }
+}
+
+fn as_it_is(path: PathBuf, read_only: bool) -> Mount {
+    Mount::Bind {
+        source: path,
+        target: None,
+        read_only,
+        missing: Missing::Optional,
+    }
+}
+
+/// Makes the lower layer for a directory of the host at `path` in `place`, an empty directory: with places to mount on,
+/// links, and copies of files.
+///
+/// # Errors
+/// What the kernel refuses.
+pub fn make_picture(place: &Path, path: &Path, holds: &[Held]) -> Result<()> {
+    for Held { name, what } in holds {
+        let (from, to) = (path.join(name), place.join(name));
+        let made = match what {
+            What::Directory => std::fs::create_dir(&to),
+            What::File => std::fs::File::create(&to).map(drop),
+            What::Symlink(target) => symlink(target, &to),
+            What::Copy => copy(&from, &to),
+        };
+        made.map_err(|error| Error::setup(format!("make {} for an overlay", to.display()), error))?;
+    }
+    Ok(())
+}
+
+/// A copy with the mode and the time of the file; one that is gone meanwhile is left out.
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    match std::fs::copy(from, to) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        result => result?,
+    };
+    let time = from.metadata()?.modified()?;
+    std::fs::File::options()
+        .write(true)
+        .open(to)?
+        .set_modified(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(layers: &[Layer<'_>]) -> Vec<Parts> {
+        let part = |number: usize, layer: &Layer<'_>| Parts {
+            lower: layer.path.clone(),
+            upper: format!("/store/upper/{number}").into(),
+            work: format!("/store/work/{number}").into(),
+        };
+        layers
+            .iter()
+            .enumerate()
+            .map(|(number, layer)| part(number, layer))
+            .collect()
+    }
+
+    fn laid(pieces: Vec<Piece>) -> Vec<String> {
+        let found = Pieces {
+            pieces,
+            uncovered: Vec::new(),
+        };
+        let layers = layers(&found, |_| true);
+        let spec = preset(&found, &layers, &parts(&layers), Path::new("/store"));
+        let shown = |mount: &Mount| match mount {
+            Mount::Overlay { target, .. } => format!("overlay {}", target.display()),
+            Mount::Bind {
+                source,
+                read_only: true,
+                ..
+            } => format!("read-only {}", source.display()),
+            Mount::Bind { source, .. } => format!("bind {}", source.display()),
+            other => format!("{other:?}"),
+        };
+        spec.mounts[2..spec.mounts.len() - 1]
+            .iter()
+            .map(shown)
+            .collect()
+    }
+
+    fn overlay_at(path: &str) -> Piece {
+        Piece::Overlay { path: path.into() }
+    }
+
+    fn bind_at(path: &str) -> Piece {
+        Piece::Bind { path: path.into() }
+    }
+
+    #[test]
+    fn what_the_hosts_tree_shows_anyway_is_not_laid() {
+        let pieces = vec![
+            Piece::Directory { path: "/".into() },
+            Piece::Symlink {
+                path: "/bin".into(),
+                to: "usr/bin".into(),
+            },
+            overlay_at("/etc"),
+            bind_at("/mnt"),
+            overlay_at("/mnt/disk"),
+            overlay_at("/usr"),
+        ];
+        assert_eq!(
+            laid(pieces),
+            ["overlay /etc", "overlay /mnt/disk", "overlay /usr"]
+        );
+    }
+
+    #[test]
+    fn what_lies_in_a_made_up_directory_is_laid() {
+        let home = Piece::Picture {
+            path: "/home/me".into(),
+            writable: true,
+            holds: Vec::new(),
+        };
+        let pieces = vec![
+            Piece::Directory { path: "/".into() },
+            Piece::Directory {
+                path: "/home".into(),
+            },
+            home,
+            bind_at("/home/me/drive"),
+            overlay_at("/home/me/drive/disk"),
+            bind_at("/home/me/drive/none"),
+            Piece::File {
+                path: "/home/me/socket".into(),
+            },
+            overlay_at("/home/me/src"),
+            bind_at("/srv"),
+        ];
+        assert_eq!(
+            laid(pieces),
+            [
+                "overlay /home/me",
+                "read-only /home/me/drive",
+                "overlay /home/me/drive/disk",
+                "read-only /home/me/socket",
+                "overlay /home/me/src",
+            ]
+        );
+    }
+
+    #[test]
+    fn directories_for_everybody_have_overlays_of_their_own() {
+        let pieces = vec![
+            Piece::Directory { path: "/".into() },
+            overlay_at("/usr"),
+            overlay_at("/var"),
+        ];
+        assert_eq!(
+            laid(pieces),
+            [
+                "overlay /usr",
+                "overlay /var",
+                "overlay /var/tmp",
+                "overlay /var/crash"
+            ]
+        );
+    }
+}
