@@ -77,12 +77,14 @@ pub fn preset(found: &Pieces, layers: &[Layer<'_>], parts: &[Parts], store: &Pat
         let made_up = around.last().is_some_and(|(_, made_up)| *made_up);
         match piece {
             Piece::Overlay { .. } | Piece::Picture { .. } => {
-                while let Some((layer, parts)) =
-                    rest.next_if(|(layer, _)| layer.path.starts_with(path))
-                {
+                let is_picture = matches!(piece, Piece::Picture { .. });
+                // Those for everybody come right after the overlay that they lie in.
+                while let Some((layer, parts)) = rest.next_if(|(layer, _)| {
+                    layer.path == path || (!is_picture && layer.path.starts_with(path))
+                }) {
                     mounts.push(overlay(layer, parts));
                 }
-                around.push((path, matches!(piece, Piece::Picture { .. })));
+                around.push((path, is_picture));
             }
             Piece::Bind { .. } | Piece::Directory { .. } | Piece::File { .. } => {
                 if made_up {
