@@ -1,0 +1,138 @@
+//! This machine.
+
+use crate::support::{Dir, installed, shell, shell_with, skip};
+use rootlet::host::look::{DirectoryEntry, EntryKind, Look, ThisMachine};
+use rootlet::host::mountinfo::MountInfo;
+use rootlet::preset::pieces::{Piece, Pieces, pieces};
+use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+fn found() -> Pieces {
+    let info = MountInfo::read().unwrap();
+    assert_eq!(info.skipped, []);
+    pieces(info.visible(), &ThisMachine)
+}
+
+/// The piece that is seen at `path`.
+fn seen<'a>(found: &'a Pieces, path: &Path) -> &'a Piece {
+    let pieces = found.pieces.iter();
+    let over = pieces.filter(|piece| path.starts_with(piece.path()));
+    over.max_by_key(|piece| piece.path().components().count())
+        .unwrap_or_else(|| panic!("no piece covers {path:?}"))
+}
+
+#[test]
+fn every_overlay_named_for_this_machine_can_be_mounted() {
+    if !installed(&["unshare"]) {
+        return;
+    }
+    if shell("unshare -Urm true").status != 0 {
+        return skip("no user namespaces");
+    }
+    let found = found();
+    let overlays: Vec<&OsStr> = found
+        .pieces
+        .iter()
+        .filter(|piece| matches!(piece, Piece::Overlay { .. }))
+        .map(|piece| piece.path().as_os_str())
+        .collect();
+    assert!(overlays.len() > 2, "{found:?}");
+    let dir = Dir::new();
+    for name in ["upper", "work", "merged"] {
+        dir.directory(name);
+    }
+    // A lower layer named `.` needs no care for `:`, `,` and `\` in its path. The work directory of an overlay belongs to
+    // root inside and is in nobody's way, but can only be removed as that root.
+    let script = r#"cd "$1" && shift && exec unshare -Urm sh -c '
+        top=$PWD
+        for lower; do
+            cd "$lower" &&
+                mount -t overlay -o "userxattr,lowerdir=.,upperdir=$top/upper,workdir=$top/work" overlay "$top/merged" &&
+                cd "$top" && ls merged >/dev/null && umount merged || { echo "$lower"; exit 1; }
+        done
+        cd "$top" && rm -r work' sh "$@""#;
+    let arguments: Vec<&OsStr> = [dir.path().as_os_str()]
+        .into_iter()
+        .chain(overlays)
+        .collect();
+    shell_with(script, &arguments).ok();
+}
+
+#[test]
+fn the_pieces_cover_the_root_and_catch_what_is_written_at_home() {
+    let found = found();
+    assert_eq!(found.pieces[0].path(), Path::new("/"));
+    for DirectoryEntry { name, .. } in ThisMachine.entries(Path::new("/")).unwrap() {
+        let path = Path::new("/").join(&name);
+        let ours = !["proc", "sys", "dev"].iter().any(|other| name == *other);
+        let pieces = found.pieces.iter().filter(|piece| piece.path() == path);
+        assert_eq!(pieces.count(), usize::from(ours), "{path:?} in {found:?}");
+    }
+    let dir = Dir::new();
+    assert!(seen(&found, dir.path()).catches_writes(), "{found:?}");
+    assert!(!seen(&found, Path::new("/lost+found")).catches_writes());
+}
+
+#[test]
+fn a_look_tells_what_is_there() {
+    let dir = Dir::new();
+    dir.file("file", "text");
+    dir.directory("directory");
+    std::os::unix::fs::symlink("to/nowhere", dir.at("link")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(dir.at("socket")).unwrap();
+    let mut entries = ThisMachine.entries(dir.path()).unwrap();
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    let kinds: Vec<_> = entries.into_iter().map(|entry| entry.kind).collect();
+    assert_eq!(
+        kinds,
+        [
+            EntryKind::Directory,
+            EntryKind::File,
+            EntryKind::Symlink("to/nowhere".into()),
+            EntryKind::Other
+        ]
+    );
+    let size = |name| ThisMachine.size(Path::new(&dir.at(name)));
+    assert_eq!(size("file"), Some(4));
+    assert_eq!([size("directory"), size("link"), size("gone")], [None; 3]);
+    let errno = ThisMachine.entries(Path::new(&dir.at("gone"))).unwrap_err();
+    assert_eq!(errno.0, libc::ENOENT);
+}
+
+/// Whether a directory with the mode `mode`, in which `prepare` has made things, may hold something to write.
+fn may_hold(mode: u32, prepare: impl FnOnce(&Dir)) -> bool {
+    let dir = Dir::new();
+    prepare(&dir);
+    let set = |mode| {
+        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(mode)).unwrap();
+    };
+    set(mode);
+    let answer = ThisMachine.may_hold_something_to_write(dir.path());
+    set(0o700);
+    answer
+}
+
+#[test]
+fn a_look_tells_where_nothing_can_be_written() {
+    if crate::support::is_root() {
+        return skip("root may write anywhere");
+    }
+    let locked = |dir: &Dir| {
+        let file = dir.file("file", "");
+        std::fs::set_permissions(file, PermissionsExt::from_mode(0o400)).unwrap();
+        std::os::unix::fs::symlink(dir.path(), dir.at("link")).unwrap();
+    };
+    assert!(!may_hold(0o500, |_| ()));
+    assert!(!may_hold(0o500, locked));
+    assert!(!may_hold(0o000, |dir| drop(dir.file("file", ""))));
+    // Listed, but not searched: the names lead nowhere.
+    assert!(!may_hold(0o400, |dir| drop(dir.directory("directory"))));
+
+    assert!(may_hold(0o700, |_| ()));
+    assert!(may_hold(0o500, |dir| drop(dir.file("file", ""))));
+    assert!(may_hold(0o500, |dir| drop(dir.directory("directory"))));
+    // Searched, but not listed: who knows.
+    assert!(may_hold(0o100, |_| ()));
+    assert!(!ThisMachine.may_hold_something_to_write(Path::new("/nowhere")));
+}

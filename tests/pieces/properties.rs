@@ -1,0 +1,316 @@
+//! What holds of every machine: trees of files and mounts made by chance, from fixed seeds.
+
+use crate::recorded::{Node, Recorded};
+use rootlet::host::look::EntryKind;
+use rootlet::host::mountinfo::{MountInfo, MountPoint};
+use rootlet::preset::pieces::{Piece, Pieces, What, pieces};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+const MACHINES: u64 = 3000;
+
+/// xorshift64: the same numbers everywhere.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % limit
+    }
+
+    fn one_in(&mut self, number: usize) -> bool {
+        self.below(number) == 0
+    }
+
+    fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
+        &list[self.below(list.len())]
+    }
+}
+
+/// A machine, with the mount that is seen at each mount point.
+struct Machine {
+    mounts: MountInfo,
+    files: Recorded,
+    visible: BTreeMap<PathBuf, MountPoint>,
+}
+
+impl Machine {
+    fn new(seed: u64) -> Self {
+        let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut nodes = BTreeMap::from([(PathBuf::from("/"), node(&mut chance, true))]);
+        nodes.get_mut(Path::new("/")).unwrap().unlisted = false;
+        for name in ["a", "b", "proc", "sys", "dev"] {
+            grow(&mut chance, &mut nodes, Path::new("/").join(name), 0);
+        }
+        let files = Recorded(nodes);
+        let (mounts, visible) = mount(&mut chance, &files);
+        Machine {
+            mounts,
+            files,
+            visible,
+        }
+    }
+
+    fn pieces(&self) -> Pieces {
+        pieces(self.mounts.visible(), &self.files)
+    }
+
+    /// The mount that `path` is in.
+    fn mount_of(&self, path: &Path) -> &MountPoint {
+        let mut places = path.ancestors();
+        places.find_map(|place| self.visible.get(place)).unwrap()
+    }
+
+    /// Whether the caller can write to `path`, on a file system whose writes are anybody's business.
+    fn can_write(&self, path: &Path, node: &Node) -> bool {
+        let mount = self.mount_of(path);
+        let kinds = ["proc", "autofs", "nsfs", "vfat"];
+        node.writable
+            && self.files.is_reachable(path)
+            && !is_left_out(path)
+            && !mount.is_read_only()
+            && !kinds.iter().any(|kind| mount.kind == *kind)
+    }
+}
+
+fn node(chance: &mut Chance, directory: bool) -> Node {
+    let shut = directory && chance.one_in(10);
+    Node {
+        kind: match directory {
+            true => EntryKind::Directory,
+            false => [
+                EntryKind::File,
+                EntryKind::File,
+                EntryKind::Other,
+                EntryKind::Symlink("x".into()),
+            ][chance.below(4)]
+            .clone(),
+        },
+        writable: chance.one_in(3),
+        shut: false,
+        unlisted: directory && chance.one_in(10),
+        more: false,
+        taboo: false,
+        size: [10, 1 << 20, 1 << 21][chance.below(3)],
+    }
+    .shut_if(shut)
+}
+
+impl Node {
+    /// What cannot be searched cannot be written to either, whatever its mode.
+    fn shut_if(self, shut: bool) -> Self {
+        Node {
+            shut,
+            unlisted: self.unlisted || shut,
+            writable: self.writable && !shut,
+            ..self
+        }
+    }
+}
+
+fn grow(chance: &mut Chance, nodes: &mut BTreeMap<PathBuf, Node>, path: PathBuf, depth: usize) {
+    let is_directory = depth == 0 || chance.below(3) > 0;
+    let node = node(chance, is_directory);
+    let directory = node.kind == EntryKind::Directory;
+    nodes.insert(path.clone(), node);
+    for name in ["a", "ab", "b", "c"] {
+        if directory && depth < 4 && chance.one_in(2) {
+            grow(chance, nodes, path.join(name), depth + 1);
+        }
+    }
+}
+
+/// Mounts at random places, some over others, some below what is covered later.
+fn mount(chance: &mut Chance, files: &Recorded) -> (MountInfo, BTreeMap<PathBuf, MountPoint>) {
+    let kinds = [
+        "ext4", "ext4", "tmpfs", "overlay", "proc", "autofs", "nsfs", "vfat",
+    ];
+    let places: Vec<&PathBuf> = files
+        .0
+        .iter()
+        .filter(|(_, node)| !matches!(node.kind, EntryKind::Symlink(_)))
+        .map(|(path, _)| path)
+        .collect();
+    let mut lines = vec![line(10, 1, Path::new("/"), "ext4", "rw", "rw")];
+    let mut visible = BTreeMap::new();
+    let note = |line: &str, visible: &mut BTreeMap<PathBuf, MountPoint>| {
+        let mount = MountInfo::parse(line.as_bytes()).mounts.remove(0);
+        visible.retain(|place: &PathBuf, _| !place.starts_with(&mount.path));
+        visible.insert(mount.path.clone(), mount);
+    };
+    note(&lines[0], &mut visible);
+    for id in 11..11 + chance.below(9) as u32 {
+        let place = *chance.pick(&places);
+        let mut above = place.ancestors();
+        let parent = above.find_map(|place| visible.get(place)).unwrap().id;
+        let options = [["rw", "rw"], ["rw", "rw"], ["ro", "rw"], ["rw", "ro"]][chance.below(4)];
+        let kind = chance.pick(&kinds);
+        lines.push(line(id, parent, place, kind, options[0], options[1]));
+        note(&lines[lines.len() - 1], &mut visible);
+    }
+    let at = chance.below(lines.len());
+    lines.rotate_left(at);
+    (MountInfo::parse(lines.concat().as_bytes()), visible)
+}
+
+fn line(id: u32, parent: u32, place: &Path, kind: &str, own: &str, super_options: &str) -> String {
+    let place = place.display();
+    format!("{id} {parent} 0:{id} / {place} {own} shared:1 - {kind} none {super_options}\n")
+}
+
+fn is_left_out(path: &Path) -> bool {
+    let left_out = ["/proc", "/sys", "/dev"];
+    left_out.iter().any(|place| path.starts_with(place))
+}
+
+/// Checks something of every machine.
+fn every(check: impl Fn(&Machine, &Pieces)) {
+    for seed in 1..=MACHINES {
+        let machine = Machine::new(seed);
+        let found = machine.pieces();
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            check(&machine, &found);
+        }));
+        if let Err(panic) = result {
+            eprintln!("seed {seed}: {:#?}", machine.visible);
+            eprintln!("{:#?}\n{}", machine.files.0, crate::text(&found));
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+#[test]
+fn the_visible_mounts_are_those_that_a_replay_leaves() {
+    let mut covered = 0;
+    for seed in 1..=MACHINES {
+        let machine = Machine::new(seed);
+        let ids: BTreeSet<u32> = machine.mounts.visible().iter().map(|m| m.id).collect();
+        assert_eq!(ids, machine.visible.values().map(|m| m.id).collect());
+        covered += machine.mounts.mounts.len() - ids.len();
+    }
+    assert!(covered > 500, "only {covered} mounts were covered");
+}
+
+#[test]
+fn no_overlay_has_a_mount_below_it() {
+    every(|machine, found| {
+        for piece in &found.pieces {
+            let path = piece.path();
+            let below = |place: &&PathBuf| place.starts_with(path) && *place != path;
+            if matches!(piece, Piece::Overlay { .. }) {
+                assert_eq!(machine.visible.keys().find(below), None, "below {path:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn no_piece_lies_below_an_overlay_nor_twice_at_a_place_nor_where_others_lay() {
+    every(|_, found| {
+        let mut places = BTreeSet::new();
+        for piece in &found.pieces {
+            assert!(places.insert(piece.path()), "{piece:?} twice");
+            assert!(!is_left_out(piece.path()), "{piece:?}");
+        }
+        let overlays = found.pieces.iter();
+        for overlay in overlays.filter(|piece| matches!(piece, Piece::Overlay { .. })) {
+            let mut below = places
+                .iter()
+                .filter(|path| path.starts_with(overlay.path()));
+            assert_eq!(below.next(), Some(&overlay.path()));
+            assert_eq!(below.next(), None);
+        }
+    });
+}
+
+#[test]
+fn parents_come_before_children_and_have_a_place_for_them() {
+    every(|machine, found| {
+        let mut laid: BTreeMap<&Path, &Piece> = BTreeMap::new();
+        for piece in &found.pieces {
+            let path = piece.path();
+            let above = path.ancestors().skip(1).find_map(|place| laid.get(place));
+            match above {
+                None => assert_eq!(path, Path::new("/")),
+                Some(Piece::Bind { .. }) => assert!(machine.visible.contains_key(path)),
+                Some(Piece::Directory { path: above }) => assert_eq!(path.parent(), Some(&**above)),
+                Some(Piece::Picture {
+                    path: above, holds, ..
+                }) => {
+                    assert_eq!(path.parent(), Some(&**above));
+                    let held = holds.iter().find(|held| path.ends_with(&held.name));
+                    let what = match piece {
+                        Piece::File { .. } => What::File,
+                        _ => What::Directory,
+                    };
+                    assert_eq!(held.unwrap().what, what, "{piece:?}");
+                }
+                Some(other) => panic!("{piece:?} lies on {other:?}"),
+            }
+            for later in &laid {
+                assert!(
+                    !later.0.starts_with(path),
+                    "{path:?} comes after {:?}",
+                    later.0
+                );
+            }
+            laid.insert(path, piece);
+        }
+    });
+}
+
+#[test]
+fn what_the_caller_can_write_is_caught_or_told_of() {
+    let checked = std::cell::Cell::new(0);
+    every(|machine, found| {
+        for (path, node) in &machine.files.0 {
+            let directory = node.kind == EntryKind::Directory;
+            if !machine.can_write(path, node) || !directory && node.kind != EntryKind::File {
+                continue;
+            }
+            checked.set(checked.get() + 1);
+            let told = found
+                .uncovered
+                .iter()
+                .any(|(place, _)| path.starts_with(place));
+            let over = found.pieces.iter().filter(|p| path.starts_with(p.path()));
+            let seen = over.max_by_key(|piece| piece.path().components().count());
+            let caught = match seen.unwrap() {
+                Piece::Overlay { .. } => true,
+                Piece::Picture {
+                    path: place,
+                    writable,
+                    holds,
+                } if directory => place == path && *writable && !holds.is_empty(),
+                Piece::Picture {
+                    path: place, holds, ..
+                } => {
+                    let is_copy = |held: &&_| {
+                        let rootlet::preset::pieces::Held { name, what } = held;
+                        path.file_name() == Some(name) && *what == What::Copy
+                    };
+                    path.parent() == Some(place) && holds.iter().any(|held| is_copy(&held))
+                }
+                _ => false,
+            };
+            assert!(caught || told, "{path:?} {seen:?}");
+        }
+    });
+    assert!(
+        checked.get() > 10_000,
+        "only {} were checked",
+        checked.get()
+    );
+}
+
+#[test]
+fn the_order_of_the_mounts_does_not_matter() {
+    every(|machine, found| {
+        let mut mounts = machine.mounts.clone();
+        mounts.mounts.reverse();
+        let again = pieces(mounts.visible(), &machine.files);
+        assert_eq!(*found, again);
+    });
+}
