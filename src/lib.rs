@@ -18,6 +18,7 @@
 //! A container that is launched from a thread other than the first lives on when that thread ends (one without init, see
 //! [`Spec::init`], does not); it ends when [`parent::Running`] is dropped, and with the process, whatever ends that.
 
+pub mod changes;
 pub mod child;
 pub mod error;
 pub mod front;

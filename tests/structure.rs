@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 /// Each stage, and those of ours that it may use.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("spec", &["error"]),
     ("host", &["spec", "sys", "error"]),
     ("plan", &["spec", "host", "child", "error"]),
     ("child", &["sys"]),
     ("parent", &["plan", "child", "host", "sys", "error"]),
     ("front", &["spec", "error"]),
+    ("changes", &["error"]),
     ("preset", &["spec", "host", "error"]),
     ("sys", &[]),
 ];

@@ -2,7 +2,7 @@
 
 use super::{command, launch_line};
 use clap::parser::ValueSource;
-use rootlet::front::flags::{FLAGS, Flag, Value};
+use rootlet::front::flags::{FLAGS, Flag, TRY, Value};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
@@ -19,12 +19,13 @@ fn by_the_table(words: &[OsString]) -> Option<Parts> {
 fn by_clap(command: &mut clap::Command, words: &[OsString]) -> Option<Parts> {
     let matches = command.try_get_matches_from_mut(words).ok()?;
     let verbose = matches.get_count("verbose").into();
-    let Some((_, matches)) = matches.subcommand() else {
+    let Some((verb, matches)) = matches.subcommand() else {
         return Some((verbose, Vec::new(), Vec::new()));
     };
+    let known = |flag: &&Flag| verb == "try" || flag.heading != TRY;
     let given = |flag: &&Flag| matches.value_source(flag.long) == Some(ValueSource::CommandLine);
     let mut options = Vec::new();
-    for flag in FLAGS.iter().filter(given) {
+    for flag in FLAGS.iter().filter(known).filter(given) {
         let indices = matches.indices_of(flag.long).unwrap();
         for (index, value) in indices.zip(matches.get_raw(flag.long).unwrap()) {
             // clap gives a switch the value "true".
@@ -157,7 +158,7 @@ fn line(numbers: &mut Numbers) -> Vec<OsString> {
     if !numbers.one_in(10) {
         words.push(
             numbers
-                .pick(&["run", "run", "run", "sandbox", "sandbox", "ru", "runs", ""])
+                .pick(&["run", "run", "sandbox", "try", "try", "ru", "runs", ""])
                 .into(),
         );
     }

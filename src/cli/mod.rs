@@ -3,6 +3,8 @@
 
 #[cfg(test)]
 mod agreement;
+mod attempt;
+mod changes;
 mod report;
 mod run;
 
@@ -32,6 +34,16 @@ enum Verb {
     Run,
     /// Run a command that may write this directory and read the machine, without network, secrets and other processes
     Sandbox,
+    /// Run a command with the whole machine as it is, and show what it changed before anything is kept
+    Try,
+    /// List what a try has changed
+    Changes(changes::ChangesLine),
+    /// Show what a try has changed, line by line
+    Diff(changes::Chosen),
+    /// Make the host as a try has left it
+    Apply(changes::ApplyLine),
+    /// Forget what a try has changed
+    Drop(changes::DropLine),
 }
 
 /// The verbs that launch a container; they have the same options.
@@ -39,6 +51,7 @@ enum Verb {
 enum Launch {
     Run,
     Sandbox,
+    Try,
 }
 
 /// Reads the command line, does what it says, and returns the exit status.
@@ -53,6 +66,7 @@ pub fn main() -> anyhow::Result<u8> {
             match launch {
                 Launch::Run => run::run(&line),
                 Launch::Sandbox => run::sandbox(&line),
+                Launch::Try => attempt::attempt(&line),
             }
         }
         Err(Unread) => ask_clap(&words),
@@ -72,8 +86,9 @@ fn launch_line(words: &[OsString]) -> Result<(usize, Launch, Line<'_>), Unread> 
     let (launch, line) = match rest {
         [] => (Launch::Run, Line::default()),
         [end] if end == "--" => (Launch::Run, Line::default()),
-        [verb, rest @ ..] if verb == "run" => (Launch::Run, Line::read(rest)?),
-        [verb, rest @ ..] if verb == "sandbox" => (Launch::Sandbox, Line::read(rest)?),
+        [verb, rest @ ..] if verb == "run" => (Launch::Run, Line::read(rest, false)?),
+        [verb, rest @ ..] if verb == "sandbox" => (Launch::Sandbox, Line::read(rest, false)?),
+        [verb, rest @ ..] if verb == "try" => (Launch::Try, Line::read(rest, true)?),
         _ => return Err(Unread),
     };
     Ok((verbose, launch, line))
@@ -95,6 +110,7 @@ fn command() -> clap::Command {
     Cli::command()
         .mut_subcommand("run", |run| run.defer(run::command))
         .mut_subcommand("sandbox", |sandbox| sandbox.defer(run::sandbox_command))
+        .mut_subcommand("try", |attempt| attempt.defer(run::try_command))
 }
 
 fn ask_clap(words: &[OsString]) -> anyhow::Result<u8> {
@@ -104,9 +120,13 @@ fn ask_clap(words: &[OsString]) -> anyhow::Result<u8> {
             start_log(cli.verbose.into());
             match cli.verb {
                 // Half of a line is worse than none.
-                None | Some(Verb::Run | Verb::Sandbox) => anyhow::bail!(
+                None | Some(Verb::Run | Verb::Sandbox | Verb::Try) => anyhow::bail!(
                     "this command line is read in two ways, which is a mistake of rootlet's: nothing was done"
                 ),
+                Some(Verb::Changes(line)) => changes::changes(&line),
+                Some(Verb::Diff(chosen)) => changes::diff(&chosen),
+                Some(Verb::Apply(line)) => changes::apply(&line),
+                Some(Verb::Drop(line)) => changes::drop_stores(&line),
             }
         }
         Err(error) => misread(&error),

@@ -4,7 +4,7 @@ use super::report::{Report, StatusFile};
 use super::written;
 use clap::builder::{OsStringValueParser, PossibleValuesParser};
 use clap::{Arg, ArgAction, Command};
-use rootlet::front::flags::{FLAGS, Flag, Value};
+use rootlet::front::flags::{FLAGS, Flag, TRY, Value};
 use rootlet::front::line::Line;
 use rootlet::front::request::{Format, Request};
 use rootlet::front::spec_file;
@@ -23,10 +23,16 @@ pub fn sandbox_command(command: Command) -> Command {
     with_options(command, "sandbox").after_help(SANDBOX_EXAMPLES)
 }
 
+/// The same for `rootlet try`.
+pub fn try_command(command: Command) -> Command {
+    with_options(command, "try").after_help(TRY_EXAMPLES)
+}
+
 fn with_options(command: Command, verb: &str) -> Command {
+    let known = |flag: &&Flag| verb == "try" || flag.heading != TRY;
     command
         .override_usage(format!("rootlet {verb} [OPTIONS] [--] [COMMAND [ARG]...]"))
-        .args(FLAGS.iter().map(argument))
+        .args(FLAGS.iter().filter(known).map(argument))
         .arg(
             Arg::new("command")
                 .value_name("COMMAND")
@@ -50,6 +56,12 @@ const SANDBOX_EXAMPLES: &str = "Examples:
   rootlet sandbox --write ~/.cache/x -- make
   rootlet sandbox --hide-env -- claude     without the tokens of .env
   rootlet sandbox --print-spec             what a sandbox is, as a spec";
+
+const TRY_EXAMPLES: &str = "Examples:
+  rootlet try -- make install              then look, and keep all, some or nothing
+  rootlet try --keep DIR -- ./install.sh   leave the changes in DIR
+  rootlet changes DIR; rootlet diff DIR    look at them later
+  rootlet apply DIR; rootlet drop DIR      keep or forget them";
 
 fn argument(flag: &'static Flag) -> Arg {
     let action = match (flag.value, flag.repeatable) {
@@ -108,7 +120,8 @@ pub fn sandbox(line: &Line<'_>) -> anyhow::Result<u8> {
     carry_out(request)
 }
 
-fn carry_out(request: Request) -> anyhow::Result<u8> {
+/// Prints, explains or launches what was asked for, and returns the exit status.
+pub fn carry_out(request: Request) -> anyhow::Result<u8> {
     let Request {
         spec,
         print_spec,

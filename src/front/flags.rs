@@ -65,7 +65,10 @@ pub enum Value {
     },
 }
 
-/// Every option of `rootlet run`, in the order of its help.
+/// The heading of the options that `rootlet try` has alone.
+pub const TRY: &str = "Try";
+
+/// Every option of `rootlet run`, `sandbox` and `try`, in the order of its help.
 #[rustfmt::skip] // one option looks like the other
 pub static FLAGS: &[Flag] = &[
     Flag::new("Identity", "user",
@@ -189,6 +192,12 @@ pub static FLAGS: &[Flag] = &[
         .takes("NAME"),
     Flag::new("Spec", "print-spec", "Print the spec as TOML, which --spec reads, and exit",
         |to, _| put(&mut to.print_spec, Ok(true))),
+
+    Flag::new(TRY, "keep", "Leave the changes in DIR, a new directory, and ask nothing",
+        |to, value| put(&mut to.keep, path("keep", value).map(Some)))
+        .takes("DIR"),
+    Flag::new(TRY, "json", "List the changes as JSON",
+        |to, _| put(&mut to.json, Ok(true))),
 
     Flag::new("Reports", "explain", "Print what would be done, step by step, and exit; json is for machines",
         |to, value| put(&mut to.explain, word(value).map(Some)))

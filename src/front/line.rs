@@ -3,7 +3,7 @@
 //! It knows what is right, and has no words for what is wrong: the program asks clap then, which knows the same options
 //! and has them. To ask it at every launch would take a seventh of the time.
 
-use super::flags::{FLAGS, Flag, Value};
+use super::flags::{FLAGS, Flag, TRY, Value};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::slice::Iter;
@@ -11,6 +11,8 @@ use std::slice::Iter;
 /// A command line of `rootlet run` in its parts.
 #[derive(Debug, Default)]
 pub struct Line<'a> {
+    /// Whether the options of `rootlet try` are known too.
+    tries: bool,
     /// The options with their values, in their order; a switch has an empty value.
     pub options: Vec<(&'static Flag, &'a OsStr)>,
     /// The command and its arguments.
@@ -22,13 +24,16 @@ pub struct Line<'a> {
 pub struct Unread;
 
 impl<'a> Line<'a> {
-    /// Reads the words that follow the verb. `--`, or the first word that is no option, ends the options.
+    /// Reads the words that follow the verb; `tries` says that it is `try`, which has more options. `--`, or the first word that is no option, ends the options.
     ///
     /// # Errors
     /// [`Unread`] for an option that is not known or is there too often, and a value that is missing or is none of the
     /// option's words. Whether any other value has a meaning is seen by [`super::request::Request::new`].
-    pub fn read(words: &'a [OsString]) -> Result<Self, Unread> {
-        let mut line = Line::default();
+    pub fn read(words: &'a [OsString], tries: bool) -> Result<Self, Unread> {
+        let mut line = Line {
+            tries,
+            ..Line::default()
+        };
         let mut rest = words.iter();
         line.command = loop {
             let here = rest.as_slice();
@@ -42,6 +47,13 @@ impl<'a> Line<'a> {
         Ok(line)
     }
 
+    fn flags(&self) -> impl Iterator<Item = &'static Flag> + use<> {
+        let tries = self.tries;
+        FLAGS
+            .iter()
+            .filter(move |flag| tries || flag.heading != TRY)
+    }
+
     /// Whether the option `long` is there.
     pub fn has(&self, long: &str) -> bool {
         self.options.iter().any(|(flag, _)| flag.long == long)
@@ -53,7 +65,7 @@ impl<'a> Line<'a> {
         let name = parts.next();
         let is_name = |known: &str| Some(known.as_bytes()) == name;
         let known = |flag: &&Flag| is_name(flag.long) || flag.alias.is_some_and(is_name);
-        self.option(FLAGS.iter().find(known), parts.next(), rest)
+        self.option(self.flags().find(known), parts.next(), rest)
     }
 
     /// `-N VALUE`, `-NVALUE` or `-N=VALUE`.
@@ -68,7 +80,7 @@ impl<'a> Line<'a> {
             [b'=', value @ ..] | value => Some(value),
         };
         let known = |flag: &&Flag| flag.short == Some(char::from(letter));
-        self.option(FLAGS.iter().find(known), attached, rest)
+        self.option(self.flags().find(known), attached, rest)
     }
 
     fn option(
@@ -130,7 +142,7 @@ mod tests {
     /// The options as `NAME=VALUE`, and the command.
     fn read(line: &str) -> Option<(String, String)> {
         let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        let line = Line::read(&words).ok()?;
+        let line = Line::read(&words, false).ok()?;
         let option =
             |&(flag, value): &(&Flag, &OsStr)| format!("{}={}", flag.long, value.display());
         let options: Vec<String> = line.options.iter().map(option).collect();
@@ -228,7 +240,7 @@ mod tests {
     #[test]
     fn bytes_that_are_no_utf8_pass() {
         let words = words(&[b"-v/\xff", b"--env=\xfe", b"-w", b"\xfd", b"\xfc"]);
-        let line = Line::read(&words).unwrap();
+        let line = Line::read(&words, false).unwrap();
         let values: Vec<&[u8]> = line
             .options
             .iter()
@@ -241,6 +253,6 @@ mod tests {
     }
 
     fn read_bytes(word: &[u8]) -> Result<usize, Unread> {
-        Line::read(&words(&[word])).map(|line| line.options.len())
+        Line::read(&words(&[word]), false).map(|line| line.options.len())
     }
 }

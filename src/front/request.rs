@@ -5,7 +5,7 @@ use super::spec_file;
 use crate::error::Result;
 use crate::spec::Spec;
 use serde::Deserialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A container, and what is to be told of it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,6 +14,10 @@ pub struct Request {
     pub spec: Spec,
     /// Whether the .env files of the working directory are to be hidden.
     pub hide_env: bool,
+    /// Where the changes of an attempt are to be left.
+    pub keep: Option<PathBuf>,
+    /// Whether the changes of an attempt are to be listed as JSON.
+    pub json: bool,
     /// Whether only the spec is to be printed.
     pub print_spec: bool,
     /// How the plan is to be explained, instead of being run.
@@ -83,7 +87,7 @@ mod tests {
 
     fn request<W: Into<OsString> + Clone>(words: &[W]) -> Result<Request> {
         let words: Vec<OsString> = words.iter().cloned().map(Into::into).collect();
-        Request::new(&Line::read(&words).unwrap(), Spec::default())
+        Request::new(&Line::read(&words, true).unwrap(), Spec::default())
     }
 
     fn spec(line: &str) -> Spec {
@@ -171,6 +175,9 @@ mod tests {
             "--abstract-sockets",
             "none",
             "--hide-env",
+            "--keep",
+            "/k",
+            "--json",
             "--share",
             "uts,ipc",
             "--share",
@@ -260,6 +267,8 @@ mod tests {
                 ],
             },
             hide_env: true,
+            keep: Some("/k".into()),
+            json: true,
             print_spec: true,
             explain: Some(Format::Json),
             trace: true,

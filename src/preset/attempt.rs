@@ -62,8 +62,26 @@ pub struct Parts {
 }
 
 /// The attempt before any option. `parts` has the parts of each of [`layers`], and `store` is where they are, which the
-/// command does not see.
-pub fn preset(found: &Pieces, layers: &[Layer<'_>], parts: &[Parts], store: &Path) -> Spec {
+/// command does not see. Where the kernel refuses an overlay the directory is read-only, but for that around `cwd`:
+/// without it there is no attempt.
+pub fn preset(
+    found: &Pieces,
+    layers: &[Layer<'_>],
+    parts: &[Parts],
+    store: &Path,
+    cwd: Option<&Path>,
+) -> Spec {
+    let around_cwd = layers
+        .iter()
+        .filter(|layer| cwd.is_some_and(|cwd| cwd.starts_with(&layer.path)));
+    let needed = around_cwd.max_by_key(|layer| layer.path.as_os_str().len());
+    let overlay = |layer: &Layer<'_>, parts: &Parts| Mount::Overlay {
+        lower: vec![parts.lower.clone()],
+        target: layer.path.clone(),
+        upper: Some(parts.upper.clone()),
+        work: Some(parts.work.clone()),
+        optional: needed != Some(layer),
+    };
     let mut mounts = vec![
         as_it_is("/dev".into(), false),
         as_it_is("/sys".into(), false),
@@ -105,16 +123,6 @@ pub fn preset(found: &Pieces, layers: &[Layer<'_>], parts: &[Parts], store: &Pat
         proc: Some(Proc::Fresh),
         mounts,
         ..Spec::default()
-    }
-}
-
-fn overlay(layer: &Layer<'_>, parts: &Parts) -> Mount {
-    Mount::Overlay {
-        lower: vec![parts.lower.clone()],
-        target: layer.path.clone(),
-        upper: Some(parts.upper.clone()),
-        work: Some(parts.work.clone()),
-        optional: true,
     }
 }
 
@@ -182,7 +190,7 @@ mod tests {
             uncovered: Vec::new(),
         };
         let layers = layers(&found, |_| true);
-        let spec = preset(&found, &layers, &parts(&layers), Path::new("/store"));
+        let spec = preset(&found, &layers, &parts(&layers), Path::new("/store"), None);
         let shown = |mount: &Mount| match mount {
             Mount::Overlay { target, .. } => format!("overlay {}", target.display()),
             Mount::Bind {

@@ -1,0 +1,244 @@
+//! The directory that holds what a command changed: `try.toml`, the upper directories, and what was noted of the host.
+
+use super::state::Time;
+use super::text::shown;
+use crate::error::{Errno, Error, Result};
+use rustix::fd::OwnedFd;
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Component, Path, PathBuf};
+
+/// The file that makes a directory a store.
+pub(super) const HEAD: &str = "try.toml";
+/// The version that is written, and the newest that is understood.
+const VERSION: u32 = 1;
+
+/// A directory that holds what a command changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store {
+    directory: PathBuf,
+    head: Head,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Head {
+    version: u32,
+    command: Vec<String>,
+    /// Nanoseconds since 1970.
+    started: i64,
+    #[serde(default)]
+    pieces: Vec<Piece>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Piece {
+    path: PathBuf,
+    upper: PathBuf,
+}
+
+/// The version alone, for stores whose other fields are not known here.
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+impl Store {
+    /// Makes the store `directory`, which must not be there yet, for overlays over the host's directories `pieces`, and
+    /// notes that `command` starts now. Each upper directory has the mode that the command sees.
+    ///
+    /// # Errors
+    /// A piece that is no absolute path or not UTF-8, which `try.toml` cannot hold; what the kernel refuses.
+    pub fn create(directory: &Path, pieces: &[PathBuf], command: &[OsString]) -> Result<Store> {
+        let head = Head {
+            version: VERSION,
+            command: command
+                .iter()
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect(),
+            started: i64::try_from(Time::now().total_nanoseconds()).unwrap_or(i64::MAX),
+            pieces: (0..)
+                .zip(pieces)
+                .map(|(number, path)| Piece::new(number, path))
+                .collect::<Result<_>>()?,
+        };
+        let store = Store {
+            directory: directory.to_path_buf(),
+            head,
+        };
+        for name in ["", "upper", "work"] {
+            make(&directory.join(name), 0o700)?;
+        }
+        for (number, path) in pieces.iter().enumerate() {
+            make(&store.upper(number), seen_mode(path)?)?;
+            make(&store.work(number), 0o700)?;
+        }
+        let text = toml::to_string(&store.head)
+            .map_err(|error| Error::usage(format!("write {HEAD}: {error}")))?;
+        let path = directory.join(HEAD);
+        fs::write(&path, text).map_err(|error| failed("write", &path, error))?;
+        Ok(store)
+    }
+
+    /// Opens the store in `directory`.
+    ///
+    /// # Errors
+    /// A directory that is no store, or one of a newer version.
+    pub fn open(directory: &Path) -> Result<Store> {
+        let path = directory.join(HEAD);
+        let no_store = |reason: String| {
+            Error::usage(format!(
+                "{} is not what `rootlet try` leaves: {reason}",
+                shown(directory)
+            ))
+        };
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => {
+                return Err(no_store(format!("{HEAD}: {}", Errno::from(error))));
+            }
+            Err(error) => return Err(failed("read", &path, error)),
+        };
+        let broken = |error: toml::de::Error| no_store(format!("{HEAD}: {}", error.message()));
+        let Version { version } = toml::from_str(&text).map_err(broken)?;
+        if version > VERSION {
+            return Err(Error::usage(format!(
+                "{} is of version {version}, and this rootlet knows those up to {VERSION}",
+                shown(directory)
+            ))
+            .with_hint("use the rootlet that made it, or a newer one"));
+        }
+        let head: Head = toml::from_str(&text).map_err(broken)?;
+        match head.pieces.iter().find(|piece| !piece.is_sound()) {
+            Some(piece) => Err(no_store(format!(
+                "{HEAD} has a piece {} in {}",
+                shown(&piece.path),
+                shown(&piece.upper)
+            ))),
+            None => Ok(Store {
+                directory: directory.to_path_buf(),
+                head,
+            }),
+        }
+    }
+
+    /// The directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The command and its arguments, for display: what was not UTF-8 has been replaced.
+    pub fn command(&self) -> &[String] {
+        &self.head.command
+    }
+
+    /// When the command was started.
+    pub fn started(&self) -> Time {
+        Time::from_nanoseconds(self.head.started.into())
+    }
+
+    /// How many pieces there are.
+    pub fn pieces(&self) -> usize {
+        self.head.pieces.len()
+    }
+
+    /// The host's directory that piece `number` lies over.
+    ///
+    /// # Panics
+    /// When there is no such piece; likewise the next two.
+    pub fn path(&self, number: usize) -> &Path {
+        &self.head.pieces[number].path
+    }
+
+    /// The upper directory of piece `number`.
+    pub fn upper(&self, number: usize) -> PathBuf {
+        self.directory.join(&self.head.pieces[number].upper)
+    }
+
+    /// The work directory of piece `number`.
+    pub fn work(&self, number: usize) -> PathBuf {
+        self.directory.join("work").join(number.to_string())
+    }
+
+    /// Keeps others from working on the store for as long as the result lives.
+    ///
+    /// # Errors
+    /// When somebody else does.
+    pub(super) fn lock(&self) -> Result<OwnedFd> {
+        let path = self.directory.join(HEAD);
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let step = || format!("lock {}", shown(&path));
+        let file =
+            open(&path, flags, Mode::empty()).map_err(|errno| Error::setup(step(), errno))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::usage(format!(
+                "{} is in use by another rootlet",
+                shown(&self.directory)
+            ))),
+            Err(errno) => Err(Error::setup(step(), errno)),
+        }
+    }
+}
+
+/// The permission bits of a directory, as an overlay over it is to have them. There it belongs to the caller: so where the
+/// caller may not write, nobody may.
+fn seen_mode(path: &Path) -> Result<u32> {
+    let data = fs::metadata(path).map_err(|error| failed("look at", path, error))?;
+    let mode = data.mode() & 0o7777;
+    Ok(
+        match rustix::fs::access(path, rustix::fs::Access::WRITE_OK) {
+            Ok(()) => mode,
+            Err(_) => mode & !0o222,
+        },
+    )
+}
+
+impl Piece {
+    fn new(number: usize, path: &Path) -> Result<Piece> {
+        if path.to_str().is_none() {
+            return Err(Error::usage(format!(
+                "{} is not UTF-8, and {HEAD} can hold nothing else",
+                shown(path)
+            )));
+        }
+        let piece = Piece {
+            path: path.to_path_buf(),
+            upper: Path::new("upper").join(number.to_string()),
+        };
+        match piece.is_sound() {
+            true => Ok(piece),
+            false => Err(Error::usage(format!(
+                "{} is not an absolute path without ..",
+                shown(path)
+            ))),
+        }
+    }
+
+    /// Whether the host's path is absolute and the upper directory is in the store.
+    fn is_sound(&self) -> bool {
+        let named = |path: &Path| {
+            path.components()
+                .all(|part| matches!(part, Component::Normal(_)))
+        };
+        self.path.strip_prefix("/").is_ok_and(named) && named(&self.upper)
+    }
+}
+
+/// Makes a directory with this mode, whatever the umask.
+fn make(path: &Path, mode: u32) -> Result<()> {
+    let made = DirBuilder::new().mode(mode).create(path);
+    made.map_err(|error| failed("make directory", path, error))?;
+    if mode != 0o700 {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))
+            .map_err(|error| failed("set the mode of", path, error))?;
+    }
+    Ok(())
+}
+
+/// An error that names what was attempted with `path`.
+pub(super) fn failed(what: &str, path: &Path, errno: impl Into<Errno>) -> Error {
+    Error::setup(format!("{what} {}", shown(path)), errno)
+}

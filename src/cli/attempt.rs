@@ -1,0 +1,141 @@
+//! `rootlet try`: the launch, and what is said and asked when the command has ended.
+
+use super::changes;
+use super::run::carry_out;
+use rootlet::changes::Store;
+use rootlet::error::{Error, Result};
+use rootlet::front::line::Line;
+use rootlet::front::request::Request;
+use rootlet::host::look::ThisMachine;
+use rootlet::host::mountinfo::MountInfo;
+use rootlet::preset::attempt::{self, Layer, Parts};
+use rootlet::preset::pieces::{Pieces, pieces};
+use rootlet::preset::refine;
+use std::ffi::OsStr;
+use std::io::IsTerminal;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// Runs the command, and deals with what it has changed.
+pub fn attempt(line: &Line<'_>) -> anyhow::Result<u8> {
+    let info = MountInfo::read()?;
+    let found = pieces(info.visible(), &ThisMachine);
+    let layers = attempt::layers(&found, Path::is_dir);
+    let kept = value(line, "keep");
+    let directory = match kept {
+        Some(directory) => std::path::absolute(directory)?,
+        None => place()?,
+    };
+
+    let cwd = std::env::current_dir().ok();
+    let parts = parts(&layers, &directory);
+    let preset = attempt::preset(&found, &layers, &parts, &directory, cwd.as_deref());
+    let views = preset.mounts.len();
+    let mut request = Request::new(line, preset)?;
+    refine(&mut request.spec, views, cwd.as_deref());
+    if request.print_spec {
+        return carry_out(request);
+    }
+    tell_uncovered(&found, request.spec.strict)?;
+
+    let store = make_store(&directory, &layers, &parts, &request)?;
+    let (explains, json) = (request.explain.is_some(), request.json);
+    let status = carry_out(request);
+    let changed = store.record()?;
+    if explains || (changed.list.is_empty() && changed.unread.is_empty()) {
+        store.drop()?;
+        if status.is_ok() && !explains {
+            changes::report_nothing(json)?;
+        }
+        return status;
+    }
+    let status = status?;
+    if kept.is_none() && !json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    {
+        changes::ask(store)?;
+    } else {
+        changes::report(&store, &changed, json)?;
+    }
+    Ok(status)
+}
+
+/// The value of an option.
+fn value<'a>(line: &Line<'a>, long: &str) -> Option<&'a OsStr> {
+    let mut options = line.options.iter();
+    options.find_map(|(flag, value)| (flag.long == long).then_some(*value))
+}
+
+/// Where the changes go that nobody has named a place for: a new directory among the user's state.
+fn place() -> Result<PathBuf> {
+    let variable = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let state = variable("XDG_STATE_HOME")
+        .or_else(|| variable("HOME").map(|home| home.join(".local/state")))
+        .ok_or_else(|| {
+            Error::usage("changes are kept in the home directory, and HOME is not set")
+                .with_hint("say where with --keep DIR")
+        })?;
+    let tries = state.join("rootlet/try");
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&tries)
+        .map_err(|error| Error::setup(format!("make {}", tries.display()), error))?;
+    let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+    let name = now.trim_end_matches('Z').replace(':', "-");
+    let more = (2..).map(|number| format!("{name}-{number}"));
+    let mut names = std::iter::once(name.clone()).chain(more);
+    let free = names.find_map(|name| Some(tries.join(name)).filter(|path| !path.exists()));
+    Ok(free.unwrap_or(tries))
+}
+
+/// Where the parts of each overlay are, in a store that is made in `directory`.
+fn parts(layers: &[Layer<'_>], directory: &Path) -> Vec<Parts> {
+    let part = |(number, layer): (usize, &Layer<'_>)| {
+        let of = |what: &str| directory.join(what).join(number.to_string());
+        Parts {
+            lower: match layer.picture {
+                Some(_) => of("picture"),
+                None => layer.path.clone(),
+            },
+            upper: of("upper"),
+            work: of("work"),
+        }
+    };
+    layers.iter().enumerate().map(part).collect()
+}
+
+fn make_store(
+    directory: &Path,
+    layers: &[Layer<'_>],
+    parts: &[Parts],
+    request: &Request,
+) -> Result<Store> {
+    let paths: Vec<PathBuf> = layers.iter().map(|layer| layer.path.clone()).collect();
+    let store = Store::create(directory, &paths, &request.spec.command)?;
+    for (layer, parts) in layers.iter().zip(parts) {
+        if let Some(holds) = layer.picture {
+            let made = std::fs::DirBuilder::new()
+                .recursive(true)
+                .create(&parts.lower);
+            made.map_err(|error| Error::setup(format!("make {}", parts.lower.display()), error))?;
+            attempt::make_picture(&parts.lower, &layer.path, holds)?;
+        }
+    }
+    Ok(store)
+}
+
+/// What the command could write outside, and cannot inside.
+fn tell_uncovered(found: &Pieces, strict: bool) -> Result<()> {
+    for (path, reason) in &found.uncovered {
+        let said = format!("{} is read-only: {reason}", path.display());
+        if strict {
+            return Err(Error::usage(said));
+        }
+        eprintln!("rootlet: note: {said} (--strict refuses this)");
+    }
+    Ok(())
+}
