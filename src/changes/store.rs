@@ -3,12 +3,12 @@
 use super::state::Time;
 use super::text::shown;
 use crate::error::{Errno, Error, Result};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
 /// The file that makes a directory a store.
@@ -72,7 +72,17 @@ impl Store {
             make(&directory.join(name), 0o700)?;
         }
         for (number, path) in pieces.iter().enumerate() {
-            make(&store.upper(number), seen_mode(path)?)?;
+            let look = |path| -> rustix::io::Result<u32> {
+                let host = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+                Ok(seen_mode(&host, rustix::fs::fstat(&host)?.st_mode & 0o7777))
+            };
+            let mode = match look(path) {
+                Ok(mode) => mode,
+                // It has gone since it was found.
+                Err(rustix::io::Errno::NOENT) => 0o755,
+                Err(errno) => return Err(failed("look at", path, errno)),
+            };
+            make(&store.upper(number), mode)?;
             make(&store.work(number), 0o700)?;
         }
         let text = toml::to_string(&store.head)
@@ -183,17 +193,14 @@ impl Store {
     }
 }
 
-/// The permission bits of a directory, as an overlay over it is to have them. There it belongs to the caller: so where the
-/// caller may not write, nobody may.
-fn seen_mode(path: &Path) -> Result<u32> {
-    let data = fs::metadata(path).map_err(|error| failed("look at", path, error))?;
-    let mode = data.mode() & 0o7777;
-    Ok(
-        match rustix::fs::access(path, rustix::fs::Access::WRITE_OK) {
-            Ok(()) => mode,
-            Err(_) => mode & !0o222,
-        },
-    )
+/// The permission bits of a directory of the host, as an overlay over it has them. There it belongs to the caller: so where
+/// the caller may not write, nobody may.
+pub(super) fn seen_mode(directory: impl AsFd, mode: u32) -> u32 {
+    let (access, flags) = (rustix::fs::Access::WRITE_OK, rustix::fs::AtFlags::empty());
+    match rustix::fs::accessat(directory, c".", access, flags) {
+        Ok(()) => mode,
+        Err(_) => mode & !0o222,
+    }
 }
 
 impl Piece {

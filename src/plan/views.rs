@@ -113,6 +113,9 @@ impl<'a> Views<'a> {
                 work,
                 optional,
             } => {
+                if *optional && matches!(source, Source::Unusable { .. }) {
+                    return Ok(());
+                }
                 let instead = (*optional && !strict).then(|| lower.first()).flatten();
                 let slot = self.take_overlay(
                     mount,

@@ -1,4 +1,5 @@
 //! A terminal to test in: a program in a session of its own, on a pseudo-terminal that the test types into and reads.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;

@@ -1,0 +1,445 @@
+//! `rootlet try`: the whole machine, and every write caught; then the list, the question, apply and drop.
+
+#[path = "support/pty.rs"]
+mod pty;
+mod support;
+
+use pty::Screen;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use support::{Dir, ROOTLET, Ran, finish, installed};
+
+/// A user with a home, and a project in it.
+struct Person {
+    home: Dir,
+}
+
+impl Person {
+    fn new() -> Self {
+        let home = Dir::new();
+        home.directory("project/tree/sub");
+        home.file("project/file", "old\n");
+        home.file("project/tree/one", "1");
+        home.file("project/tree/sub/two", "2");
+        Person { home }
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(ROOTLET);
+        command
+            .args(words)
+            .current_dir(self.home.at("project"))
+            .env("HOME", self.home.text())
+            .env_remove("XDG_STATE_HOME")
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn rootlet(&self, words: &[&str]) -> Ran {
+        finish(self.command(words))
+    }
+
+    /// Runs a script in a try whose changes stay in the directory that is returned.
+    #[track_caller]
+    fn try_script(&self, options: &[&str], script: &str) -> String {
+        let dir = self.home.at("kept");
+        let words = [
+            &["try", "--keep", &dir][..],
+            options,
+            &["--", "sh", "-ec", script],
+        ]
+        .concat();
+        self.rootlet(&words).ok();
+        dir
+    }
+
+    /// The lines of `rootlet changes`, without the home directory, and without the sums.
+    fn changes(&self, dir: &str) -> Vec<String> {
+        let out = self.rootlet(&["changes", dir]).ok();
+        let mut lines: Vec<String> = out
+            .lines()
+            .map(|line| line.replace(self.home.text(), "~"))
+            .collect();
+        lines.pop();
+        lines
+    }
+
+    /// The directories of tries that nobody has named.
+    fn left(&self) -> Vec<String> {
+        let tries = self.home.path().join(".local/state/rootlet/try");
+        let entries = std::fs::read_dir(tries).into_iter().flatten();
+        entries
+            .map(|entry| entry.unwrap().path().to_str().unwrap().to_string())
+            .collect()
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.home.at(name)).unwrap()
+    }
+}
+
+const WORK: &str = "cat file; echo new >>file; echo added >added; rm -r tree; mkdir tree; echo 3 >tree/three; chmod 600 file; ln -s file link; cat file";
+
+#[test]
+fn the_command_sees_the_machine_and_its_own_writes_and_the_host_sees_nothing() {
+    let me = Person::new();
+    let ran = me.rootlet(&[
+        "try",
+        "--keep",
+        &me.home.at("kept"),
+        "--",
+        "sh",
+        "-ec",
+        &format!("{WORK}; pwd; id -u; echo x >/dev/null; test -e /proc/self"),
+    ]);
+    let uid = rustix::process::geteuid().as_raw();
+    assert_eq!(
+        ran.out,
+        format!("old\nold\nnew\n{}\n{uid}", me.home.at("project"))
+    );
+    assert_eq!(ran.status, 0, "{ran:?}");
+    assert_eq!(me.read("project/file"), "old\n");
+    assert_eq!(me.read("project/tree/sub/two"), "2");
+    assert!(!Path::new(&me.home.at("project/added")).exists());
+}
+
+#[test]
+fn what_changed_is_listed_applied_and_dropped() {
+    let me = Person::new();
+    let dir = me.try_script(&[], WORK);
+    assert_eq!(
+        me.changes(&dir),
+        [
+            "A ~/project/added  6 B",
+            "C ~/project/file  4 B to 8 B",
+            "A ~/project/link",
+            "D ~/project/tree/one",
+            "D ~/project/tree/sub/  with 1 in it",
+            "A ~/project/tree/three  2 B",
+        ]
+    );
+    let diff = me.rootlet(&["diff", &dir, "file"]).ok();
+    assert!(diff.ends_with(" old\n+new"), "{diff}");
+    me.rootlet(&["apply", &dir]).ok();
+    assert_eq!(me.read("project/file"), "old\nnew\n");
+    assert_eq!(me.read("project/tree/three"), "3\n");
+    assert!(!Path::new(&me.home.at("project/tree/sub")).exists());
+    let mode = std::fs::metadata(me.home.at("project/file"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(me.changes(&dir), Vec::<String>::new());
+    me.rootlet(&["drop", &dir]).ok();
+    assert!(!Path::new(&dir).exists());
+}
+
+#[test]
+fn some_can_be_applied_by_a_pattern() {
+    let me = Person::new();
+    let dir = me.try_script(&[], "echo 1 >a.txt; echo 2 >b.txt; echo 3 >c.o");
+    me.rootlet(&["apply", &dir, "*.txt"]).ok();
+    assert_eq!(me.changes(&dir), ["A ~/project/c.o  2 B"]);
+}
+
+#[test]
+fn what_the_host_has_changed_since_is_not_overwritten_unless_forced() {
+    let me = Person::new();
+    let dir = me.try_script(&[], "echo mine >file; echo mine >tree/one");
+    me.home.file("project/file", "theirs\n");
+    let ran = me.rootlet(&["apply", &dir]);
+    ran.fails(
+        1,
+        &["not applied", "file was changed on the host", "--force"],
+    );
+    assert_eq!(
+        (me.read("project/file"), me.read("project/tree/one")),
+        ("theirs\n".into(), "mine\n".into())
+    );
+    me.rootlet(&["apply", "--force", &dir]).ok();
+    assert_eq!(me.read("project/file"), "mine\n");
+}
+
+#[test]
+fn nothing_is_left_when_nothing_changed_or_nothing_ran() {
+    let me = Person::new();
+    let ran = me.rootlet(&["try", "--", "sh", "-c", "cat file; exit 3"]);
+    assert_eq!((ran.status, ran.out.as_str()), (3, "old"), "{ran:?}");
+    assert!(ran.err.contains("nothing was changed"), "{ran:?}");
+    me.rootlet(&["try", "--", "no-such-command"])
+        .fails(127, &[]);
+    me.rootlet(&["try", "--explain", "--", "true"]).ok();
+    assert_eq!(me.left(), Vec::<String>::new());
+}
+
+#[test]
+fn without_a_terminal_the_changes_stay_and_it_is_said_where() {
+    let me = Person::new();
+    let ran = me.rootlet(&["try", "--", "sh", "-c", "echo x >new; exit 4"]);
+    let left = me.left();
+    assert_eq!((ran.status, left.len()), (4, 1), "{ran:?}");
+    assert!(
+        ran.err.contains(&left[0]) && ran.err.contains("A "),
+        "{ran:?}"
+    );
+    assert!(!Path::new(&me.home.at("project/new")).exists());
+}
+
+#[test]
+fn the_list_is_json_for_programs() {
+    let me = Person::new();
+    let ran = me.rootlet(&[
+        "try",
+        "--json",
+        "--keep",
+        &me.home.at("kept"),
+        "--",
+        "sh",
+        "-c",
+        "echo x >new; rm -r tree",
+    ]);
+    let json: serde_json::Value = serde_json::from_str(&ran.ok()).unwrap();
+    assert_eq!(json["dir"], me.home.at("kept"));
+    assert_eq!(json["changes"][0]["path"], me.home.at("project/new"));
+    assert_eq!(json["changes"][0]["kind"], "added");
+    assert_eq!(
+        (&json["counts"]["added"], &json["counts"]["deleted"]),
+        (&1.into(), &4.into())
+    );
+}
+
+#[test]
+fn temporary_directories_and_the_home_are_caught_too() {
+    let me = Person::new();
+    let names = [
+        format!("/tmp/rootlet-try-{}", std::process::id()),
+        format!("/var/tmp/rootlet-try-{}", std::process::id()),
+        me.home.at("in-home"),
+    ];
+    let script = names
+        .iter()
+        .map(|name| format!("echo x >{name};"))
+        .collect::<String>();
+    me.try_script(&[], &script);
+    for name in &names {
+        assert!(!Path::new(name).exists(), "{name}");
+    }
+}
+
+#[test]
+fn what_one_may_not_write_one_may_not_write_in_a_try() {
+    let me = Person::new();
+    me.try_script(&[], "for place in /etc /usr /etc/passwd /usr/bin/env; do if (: >>$place/rootlet-x || : >>$place) 2>&-; then exit 1; fi; done; test ! -r /etc/shadow");
+}
+
+#[test]
+fn a_try_does_not_see_what_it_writes_to() {
+    let me = Person::new();
+    let dir = me.home.at("kept");
+    me.try_script(&[], &format!("ls -A {dir} | wc -l >seen"));
+    me.rootlet(&["apply", &dir]).ok();
+    assert_eq!(me.read("project/seen"), "0\n");
+}
+
+#[test]
+fn a_directory_with_a_mount_in_it_is_put_together() {
+    // A home in which something is mounted, as a FUSE file system would be: in a container, and a try in it.
+    let me = Person::new();
+    me.home.directory("disk");
+    me.home.file("own", "mine");
+    let store = Dir::new();
+    let script = format!(
+        "set -e; mount -t tmpfs t {0}/disk; echo on-disk >{0}/disk/file
+         '{ROOTLET}' try --keep {1}/kept -- sh -ec 'cd {0}; cat disk/file own; echo more >>disk/file; echo new >disk/new; echo x >>own; echo y >fresh' >&2
+         cat {0}/disk/file {0}/own; test ! -e {0}/fresh; '{ROOTLET}' changes {1}/kept; '{ROOTLET}' apply {1}/kept >&2
+         '{ROOTLET}' drop {1}/kept; cat {0}/own {0}/disk/new {0}/fresh",
+        me.home.text(),
+        store.text()
+    );
+    // Other tests make and remove directories beside it meanwhile, each of which would be a piece.
+    let beside = me.home.path().parent().unwrap().to_str().unwrap();
+    let ran = me.rootlet(&[
+        "run",
+        "-t",
+        "never",
+        "--tmpfs",
+        beside,
+        "-v",
+        me.home.text(),
+        "-v",
+        store.text(),
+        "-v",
+        ROOTLET,
+        "--",
+        "sh",
+        "-c",
+        &script,
+    ]);
+    let out = ran.out.replace(me.home.text(), "~");
+    assert_eq!(ran.status, 0, "{ran:#?}");
+    assert!(out.starts_with("on-disk\nmine"), "{out}");
+    for line in ["C ~/disk/file", "A ~/disk/new", "C ~/own", "A ~/fresh"] {
+        assert!(out.contains(line), "{line}: {out}");
+    }
+    assert!(out.ends_with("minex\nnew\ny"), "{out}");
+}
+
+#[test]
+fn options_and_other_identities_refine_it() {
+    let me = Person::new();
+    let ran = me.rootlet(&[
+        "try",
+        "--keep",
+        &me.home.at("kept"),
+        "-u",
+        "root",
+        "--net",
+        "none",
+        "--tmpfs",
+        "/srv",
+        "--",
+        "sh",
+        "-ec",
+        "id -u; ls /sys/class/net >&2; ls -A /srv; echo x >/srv/lost; echo y >kept-file",
+    ]);
+    assert_eq!(ran.out.lines().next(), Some("0"), "{ran:?}");
+    assert_eq!(
+        me.changes(&me.home.at("kept")),
+        ["A ~/project/kept-file  2 B"]
+    );
+    me.rootlet(&["run", "--keep", "x", "--", "true"])
+        .fails(125, &["--keep"]);
+}
+
+#[test]
+fn a_place_that_is_taken_or_no_store_is_refused_by_name() {
+    let me = Person::new();
+    me.rootlet(&["try", "--keep", &me.home.at("project"), "--", "true"])
+        .fails(125, &["project", "(EEXIST)"]);
+    for verb in ["changes", "diff", "apply", "drop"] {
+        me.rootlet(&[verb, &me.home.at("project")])
+            .fails(125, &["is not what `rootlet try` leaves"]);
+    }
+    assert_eq!(me.read("project/file"), "old\n");
+}
+
+#[test]
+fn a_try_that_is_killed_leaves_what_can_be_listed_and_dropped() {
+    let me = Person::new();
+    let dir = me.home.at("kept");
+    let mut child = me
+        .command(&[
+            "try",
+            "--keep",
+            &dir,
+            "--",
+            "sh",
+            "-c",
+            "echo x >new; echo ready; sleep 100",
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(
+        &mut std::io::BufReader::new(child.stdout.as_mut().unwrap()),
+        &mut line,
+    )
+    .unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(me.changes(&dir), ["A ~/project/new  2 B"]);
+    me.rootlet(&["drop", &dir]).ok();
+    assert!(!Path::new(&dir).exists());
+}
+
+// The question.
+
+/// Answers the questions of a try on a terminal with these lines.
+fn answer(me: &Person, lines: &[&str]) -> String {
+    let words = ["try", "--", "sh", "-c", "echo new >>file; echo x >added"];
+    let mut screen = Screen::start(&mut me.command(&words));
+    for line in lines {
+        screen.shows("eave them? ");
+        screen.types(format!("{line}\n"));
+    }
+    screen.ends().1
+}
+
+#[test]
+fn on_a_terminal_it_is_asked_and_all_can_be_kept() {
+    let me = Person::new();
+    answer(&me, &["k"]);
+    assert_eq!(
+        (me.read("project/file"), me.read("project/added")),
+        ("old\nnew\n".into(), "x\n".into())
+    );
+    assert_eq!(me.left(), Vec::<String>::new());
+}
+
+#[test]
+fn on_a_terminal_all_can_be_dropped_or_left() {
+    let me = Person::new();
+    answer(&me, &["nonsense", "r"]);
+    assert_eq!(me.read("project/file"), "old\n");
+    assert_eq!(me.left(), Vec::<String>::new());
+    let said = answer(&me, &["l"]);
+    assert!(said.contains("the changes are in"), "{said}");
+    assert_eq!(
+        (me.read("project/file"), me.left().len()),
+        ("old\n".into(), 1)
+    );
+}
+
+// Real work.
+
+#[test]
+fn git_commits_and_a_make_install_are_caught_and_applied() {
+    if !installed(&["git", "make"]) {
+        return;
+    }
+    let me = Person::new();
+    me.home.file("project/Makefile", "install:\n\tmkdir -p $(DESTDIR)/usr/bin\n\tcp file $(DESTDIR)/usr/bin/file\n\tln -sf file $(DESTDIR)/usr/bin/link\n");
+    let script = "git init -q .; git add .; git -c user.name=me -c user.email=me@example.test commit -qm first; make -s install DESTDIR=$PWD/out; git status --short";
+    let dir = me.try_script(&[], script);
+    assert!(!Path::new(&me.home.at("project/.git")).exists());
+    me.rootlet(&["apply", &dir]).ok();
+    let ran = finish({
+        let mut command = Command::new("git");
+        command
+            .args(["log", "--format=%s"])
+            .current_dir(me.home.at("project"))
+            .env("HOME", me.home.text())
+            .stdin(Stdio::null());
+        command
+    });
+    assert_eq!(ran.ok(), "first");
+    assert_eq!(
+        std::fs::read_link(me.home.at("project/out/usr/bin/link")).unwrap(),
+        Path::new("file")
+    );
+}
+
+#[test]
+fn an_archive_that_is_unpacked_comes_out_as_it_is() {
+    let me = Person::new();
+    let mut tar = Command::new("tar")
+        .args([
+            "-cf",
+            &me.home.at("a.tar"),
+            "-C",
+            &me.home.at("project"),
+            ".",
+        ])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    tar.stdin.take().unwrap().flush().unwrap();
+    assert!(tar.wait().unwrap().success());
+    let dir = me.try_script(&[], "mkdir out; tar -xf ../a.tar -C out; rm -rf tree");
+    me.rootlet(&["apply", &dir]).ok();
+    assert_eq!(me.read("project/out/tree/sub/two"), "2");
+    assert!(!Path::new(&me.home.at("project/tree")).exists());
+}
