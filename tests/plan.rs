@@ -72,6 +72,7 @@ fn overlay(target: &str, upper: Option<&str>) -> Mount {
         upper: upper.map(Into::into),
         work: None,
         optional: false,
+        volatile: false,
     }
 }
 

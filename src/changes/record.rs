@@ -146,11 +146,9 @@ impl Store {
     /// refuses what was changed since; without a record it makes one at its start.
     ///
     /// # Errors
-    /// Those of [`Store::changes`], and when the record cannot be written.
-    pub fn record(&self) -> Result<Changes> {
-        let changes = self.changes()?;
-        self.write_record(&Record::new(&changes, self.started()))?;
-        Ok(changes)
+    /// When the record cannot be written.
+    pub fn record(&self, changes: &Changes) -> Result<()> {
+        self.write_record(&Record::new(changes, self.started()))
     }
 
     /// The record; where it is missing, it is made of `changes`, which have just been seen, and written.

@@ -11,7 +11,8 @@ use rustix::fs::{Access, AtFlags, Mode, OFlags, accessat, fstat, openat, statat,
 use rustix::io::Errno;
 use std::ffi::{CStr, CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 /// Counts what is below the directory `name` of `parent`, and says whether all that can be deleted.
 pub fn measure(parent: BorrowedFd<'_>, name: &OsStr) -> Inside {
@@ -72,20 +73,16 @@ fn enter_counted(at: &Descent, inside: &mut Inside) -> rustix::io::Result<Vec<CS
 /// Removes `name` from `parent`, and all below it when it is a directory. Makes directories writable on the way; neither
 /// follows symbolic links nor goes into other file systems.
 pub fn remove(parent: BorrowedFd<'_>, name: &CStr) -> rustix::io::Result<()> {
-    match unlinkat(parent, name, AtFlags::empty()) {
-        // EPERM: POSIX allows it for a directory.
-        Err(Errno::ISDIR | Errno::PERM) => {}
-        result => return result,
+    if unlink(parent, name)? {
+        return Ok(());
     }
     make_writable(parent, name)?;
     let mut at = Descent::open_in(parent, name, OFlags::RDONLY)?;
     let mut frames = vec![(name.to_owned(), at.names()?)];
     while let Some((_, names)) = frames.last_mut() {
         if let Some(name) = names.pop() {
-            match unlinkat(at.current(), &name, AtFlags::empty()) {
-                Ok(()) => continue,
-                Err(Errno::ISDIR | Errno::PERM) => {}
-                Err(errno) => return Err(errno),
+            if unlink(at.current(), &name)? {
+                continue;
             }
             make_writable(at.current(), &name)?;
             at.enter(&name)?;
@@ -98,6 +95,35 @@ pub fn remove(parent: BorrowedFd<'_>, name: &CStr) -> rustix::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Removes a file or an empty directory; false means that there is something in it, or that one has to look.
+fn unlink(parent: BorrowedFd<'_>, name: &CStr) -> rustix::io::Result<bool> {
+    match unlinkat(parent, name, AtFlags::empty()) {
+        // EPERM: POSIX allows it for a directory.
+        Err(Errno::ISDIR | Errno::PERM) => {}
+        result => return result.map(|()| true),
+    }
+    match unlinkat(parent, name, AtFlags::REMOVEDIR) {
+        Ok(()) => Ok(true),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Removes an upper directory, if it is empty, and a work directory with what the kernel leaves in that of a volatile
+/// overlay: names that are known need not be looked for.
+fn remove_known(upper: &Path, work: &Path) {
+    use std::fs::{Permissions, remove_dir, remove_file, set_permissions};
+    let inner = work.join("work");
+    let mark = inner.join("incompat/volatile");
+    // What does not work out, the search does.
+    let _ = set_permissions(&inner, Permissions::from_mode(0o700))
+        .and_then(|()| remove_file(mark.join("dirty")))
+        .and_then(|()| remove_dir(&mark))
+        .and_then(|()| remove_dir(inner.join("incompat")))
+        .and_then(|()| remove_dir(&inner))
+        .and_then(|()| remove_dir(work));
+    let _ = remove_dir(upper);
 }
 
 /// Lets us into a directory of ours, whatever its mode.
@@ -123,6 +149,9 @@ impl Store {
     pub fn drop(self) -> Result<()> {
         let _lock = self.lock()?;
         self.remove_leftovers()?;
+        for number in 0..self.pieces() {
+            remove_known(&self.upper(number), &self.work(number));
+        }
         let directory = self.directory();
         let at = Descent::open(directory, OFlags::RDONLY)
             .map_err(|errno| failed("open directory", directory, errno))?;

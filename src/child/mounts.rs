@@ -58,7 +58,12 @@ pub fn open_tree(
 }
 
 /// Makes an overlay of `lower`, `upper` and `work`, in this order in `layers`, and takes it into `slot`.
-pub fn open_overlay(task: &mut Task<'_>, layers: [Text; 3], slot: Slot) -> Result<(), Errno> {
+pub fn open_overlay(
+    task: &mut Task<'_>,
+    layers: [Text; 3],
+    volatile: bool,
+    slot: Slot,
+) -> Result<(), Errno> {
     let overlay = fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     for (key, layer) in [c"lowerdir", c"upperdir", c"workdir"]
         .into_iter()
@@ -67,6 +72,9 @@ pub fn open_overlay(task: &mut Task<'_>, layers: [Text; 3], slot: Slot) -> Resul
         fsconfig_set_string(borrow(overlay.as_raw_fd()), key, task.text(layer))?;
     }
     fsconfig_set_flag(borrow(overlay.as_raw_fd()), c"userxattr")?;
+    if volatile {
+        fsconfig_set_flag(borrow(overlay.as_raw_fd()), c"volatile")?;
+    }
     fsconfig_create(borrow(overlay.as_raw_fd()))?;
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     let flags = FsMountFlags::FSMOUNT_CLOEXEC;

@@ -117,6 +117,8 @@ pub enum Step {
         upper: Text,
         /// The directory in which the kernel prepares its files.
         work: Text,
+        /// Whether it is never synchronised (Linux 5.10).
+        volatile: bool,
         /// Where the descriptor goes.
         slot: Slot,
     },

@@ -101,8 +101,9 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             lower,
             upper,
             work,
+            volatile,
             slot,
-        } => mounts::open_overlay(task, [lower, upper, work], slot),
+        } => mounts::open_overlay(task, [lower, upper, work], volatile, slot),
         Step::CloseStage { path, shown } => mounts::close_stage(task, path, shown),
         Step::Attach {
             slot,

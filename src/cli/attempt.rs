@@ -41,7 +41,7 @@ pub fn attempt(line: &Line<'_>) -> anyhow::Result<u8> {
     let store = make_store(&directory, &layers, &parts, &request)?;
     let (explains, json) = (request.explain.is_some(), request.json);
     let status = carry_out(request);
-    let changed = store.record()?;
+    let changed = store.changes()?;
     if explains || (changed.list.is_empty() && changed.unread.is_empty()) {
         store.drop()?;
         if status.is_ok() && !explains {
@@ -49,6 +49,7 @@ pub fn attempt(line: &Line<'_>) -> anyhow::Result<u8> {
         }
         return status;
     }
+    store.record(&changed)?;
     let status = status?;
     if kept.is_none() && !json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
     {

@@ -112,6 +112,7 @@ impl<'a> Views<'a> {
                 upper,
                 work,
                 optional,
+                ..
             } => {
                 if *optional && matches!(source, Source::Unusable { .. }) {
                     return Ok(());
@@ -367,6 +368,7 @@ impl<'a> Views<'a> {
             lower,
             upper,
             work,
+            volatile: matches!(mount, Mount::Overlay { volatile: true, .. }),
             slot,
         };
         // A file system in memory is needed only where upper is there.

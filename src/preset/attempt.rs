@@ -81,6 +81,7 @@ pub fn preset(
         upper: Some(parts.upper.clone()),
         work: Some(parts.work.clone()),
         optional: needed != Some(layer),
+        volatile: true,
     };
     let mut mounts = vec![
         as_it_is("/dev".into(), false),

@@ -45,6 +45,9 @@ pub enum Mount {
         /// Whether, where the kernel refuses the overlay, the first lower directory is shown read-only in its place, and
         /// that is said.
         optional: bool,
+        /// Whether what is written need not outlive a crash of the machine: it is never synchronised, which also is what
+        /// the kernel would do with all of the file system at the end. `upper` cannot be mounted again then.
+        volatile: bool,
     },
     /// A file that exists only inside.
     File {
@@ -138,6 +141,8 @@ pub(super) struct Entry {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub create: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub volatile: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub upper: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub work: Option<PathBuf>,
@@ -174,7 +179,7 @@ impl Type {
             }
             Type::Tmpfs => "a tmpfs has target, and may have size and mode",
             Type::Overlay => {
-                "an overlay has lower and target, and may have upper, work and optional"
+                "an overlay has lower and target, and may have upper, work, optional and volatile"
             }
             Type::File => "a file has target, text or source, and may have mode",
             Type::Mask => "a mask has target",
@@ -230,6 +235,7 @@ impl Entry {
                 upper: self.upper.take(),
                 work: self.work.take(),
                 optional: self.optional.take().unwrap_or(false),
+                volatile: self.volatile.take().unwrap_or(false),
             }),
             Type::File => Some(Mount::File {
                 target,
@@ -313,11 +319,13 @@ impl From<Mount> for Entry {
                 upper,
                 work,
                 optional,
+                volatile,
             } => Entry {
                 lower,
                 upper,
                 work,
                 optional: optional.then_some(true),
+                volatile: volatile.then_some(true),
                 ..new(Type::Overlay, Some(target))
             },
             Mount::File {

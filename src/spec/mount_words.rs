@@ -125,6 +125,7 @@ impl Mount {
             upper,
             work: None,
             optional: false,
+            volatile: false,
         })
     }
 
@@ -205,6 +206,7 @@ impl Entry {
             b"readonly" | b"read-only" | b"ro" => self.read_only = Some(truth(&name, value)?),
             b"rw" => self.read_only = Some(!truth(&name, value)?),
             b"optional" => self.optional = Some(truth(&name, value)?),
+            b"volatile" => self.volatile = Some(truth(&name, value)?),
             b"create" => self.create = Some(truth(&name, value)?),
             _ => return Err(format!("unknown key {name:?}")),
         }
@@ -316,6 +318,7 @@ mod tests {
             upper: upper.map(PathBuf::from),
             work: None,
             optional: false,
+            volatile: false,
         };
         for (text, mount) in [
             ("/a,/d", overlay(&["/a"], None)),

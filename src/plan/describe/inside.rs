@@ -148,6 +148,7 @@ impl Plan {
                 lower,
                 upper,
                 work,
+                volatile,
                 slot,
             } => described(
                 format!(
@@ -156,10 +157,11 @@ impl Plan {
                     show(upper)
                 ),
                 format!(
-                    "fsopen(\"overlay\"); fsconfig(lowerdir={}, upperdir={}, workdir={}, userxattr); fsmount() = #{}",
+                    "fsopen(\"overlay\"); fsconfig(lowerdir={}, upperdir={}, workdir={}, userxattr{}); fsmount() = #{}",
                     show(lower),
                     show(upper),
                     show(work),
+                    if volatile { ", volatile" } else { "" },
                     slot.0
                 ),
                 "fsopen(2)",
