@@ -6,8 +6,13 @@ use std::path::Path;
 
 /// The path with everything escaped that is not plain text: `a\nb`, `\x1b[0m`, `\xff`.
 pub fn shown(path: &Path) -> String {
+    let bytes = path.as_os_str().as_bytes();
+    let plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'\\';
+    if let Some(text) = path.to_str().filter(|_| bytes.iter().all(plain)) {
+        return text.to_string();
+    }
     let mut text = String::new();
-    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
+    for chunk in bytes.utf8_chunks() {
         for letter in chunk.valid().chars() {
             match letter {
                 '\\' => text.push_str("\\\\"),

@@ -8,6 +8,7 @@ use rootlet::changes::{
 };
 use rootlet::error::Result;
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -293,7 +294,8 @@ fn list(changes: &Changes, terminal: bool, most: usize) -> String {
             true => format!("\x1b[{}m{}\x1b[0m", tint(change.kind), change.kind.letter()),
             false => change.kind.letter().to_string(),
         };
-        text += &format!("{letter} {name}{}\n", detail(change));
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "{letter} {name}{}", detail(change));
     }
     let rest = changes.list.len().saturating_sub(most);
     if rest > 0 {
