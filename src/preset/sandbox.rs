@@ -7,7 +7,8 @@ use crate::error::{Error, Result};
 use crate::spec::{AbstractSockets, Kernel, Missing, Mount, Net, Spec, User};
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::{Component, Path, PathBuf};
 
 /// Places in the home directory that hold tools and their settings, and no secrets but those in [`SECRETS`]. They are
 /// read-only.
@@ -98,7 +99,6 @@ pub const SECRETS: &[&str] = &[
     // Registries and forges.
     ".docker/config.json",
     ".config/containers/auth.json",
-    ".local/share/containers/auth.json",
     ".npmrc",
     ".yarnrc",
     ".yarnrc.yml",
@@ -122,7 +122,6 @@ pub const SECRETS: &[&str] = &[
     ".config/hub",
     ".netrc",
     ".cabal/config",
-    ".config/hub/hosts.yml",
     ".config/huggingface",
     ".cache/huggingface/token",
     ".kaggle",
@@ -277,16 +276,19 @@ const RUN: &[&str] = &[
 /// Directories that are empty and private in a sandbox, with their permission bits.
 const PRIVATE: [(&str, &str); 3] = [("/tmp", "1777"), ("/var/tmp", "1777"), ("/run", "755")];
 
+/// Gives a path without symbolic links.
+pub type Real<'a> = Box<dyn Fn(&Path) -> Option<PathBuf> + 'a>;
+
 /// What the preset has to know of the host.
 pub struct Look<'a> {
-    /// The caller's home directory, without symbolic links; none if there is none.
+    /// The caller's home directory, without symbolic links: `/` if HOME names no directory, none if HOME is not set.
     pub home: Option<PathBuf>,
     /// The caller's working directory.
     pub cwd: Option<PathBuf>,
-    /// The caller's XDG_RUNTIME_DIR.
+    /// The caller's XDG_RUNTIME_DIR, without symbolic links.
     pub runtime: Option<PathBuf>,
-    /// Whether something is at a path.
-    pub is_there: &'a dyn Fn(&Path) -> bool,
+    /// A path without symbolic links; none if nothing is there.
+    pub real: Real<'a>,
     /// The names in a directory.
     pub names: &'a dyn Fn(&Path) -> Vec<OsString>,
 }
@@ -295,13 +297,19 @@ impl Look<'static> {
     /// Looks at this host.
     pub fn here() -> Self {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let real = |path: OsString| Path::new(&path).canonicalize().ok();
+        let home = variable("HOME").map(|home| {
+            let home = real(home).filter(|home| home.is_dir());
+            home.unwrap_or_else(|| PathBuf::from("/"))
+        });
         Look {
-            home: variable("HOME")
-                .and_then(|home| Path::new(&home).canonicalize().ok())
-                .filter(|home| home.is_dir() && home != Path::new("/")),
+            home: home.clone(),
             cwd: std::env::current_dir().ok(),
-            runtime: variable("XDG_RUNTIME_DIR").map(PathBuf::from),
-            is_there: &|path| rustix::fs::access(path, rustix::fs::Access::EXISTS).is_ok(),
+            runtime: variable("XDG_RUNTIME_DIR").and_then(real),
+            real: match home {
+                Some(home) => Box::new(move |path| real_below(&home, path)),
+                None => Box::new(|path| path.canonicalize().ok()),
+            },
             names: &|path| {
                 let entries = std::fs::read_dir(path).into_iter().flatten();
                 entries.flatten().map(|entry| entry.file_name()).collect()
@@ -310,24 +318,52 @@ impl Look<'static> {
     }
 }
 
+/// A path without symbolic links. Below `home`, which has none, only what follows is looked at: most of what is asked for
+/// lies there, and to ask for each part from the root on took a fifth of a launch.
+fn real_below(home: &Path, path: &Path) -> Option<PathBuf> {
+    let real = || path.canonicalize().ok();
+    let Ok(rest) = path.strip_prefix(home) else {
+        return real();
+    };
+    // Most are not there, which is known with one call.
+    rustix::fs::access(path, rustix::fs::Access::EXISTS).ok()?;
+    let mut place = home.to_path_buf();
+    for part in rest.components() {
+        place.push(part);
+        match place.read_link() {
+            Err(error)
+                if error.kind() == ErrorKind::InvalidInput && part != Component::ParentDir =>
+            {
+                // It is no link.
+            }
+            _ => return real(),
+        }
+    }
+    Some(place)
+}
+
 /// The sandbox before any option.
 ///
 /// # Errors
-/// When the working directory has no name, or is one that is to be private.
+/// When the working directory has no name, or is one that is to be private; when the home directory is not known.
 pub fn preset(look: &Look<'_>) -> Result<Spec> {
-    let cwd = project(look)?;
+    let home = look.home.as_deref().ok_or_else(|| {
+        Error::usage("HOME is not set, and what is in the home directory is to be private")
+            .with_hint("set HOME to your home directory, or to / if you have none")
+    })?;
+    let private = private(home, look);
+    let cwd = project(home, &private, look)?;
     let mut mounts = vec![Mount::Kernel {
         kind: Kernel::Dev,
         target: "/dev".into(),
     }];
-    mounts.extend(PRIVATE.map(|(path, mode)| tmpfs(path, mode)));
-    let runtime = look.runtime.iter().filter(|path| path.starts_with("/run"));
-    mounts.extend(runtime.map(|path| tmpfs(path, "700")));
-    mounts.extend(read_only(RUN.iter().map(PathBuf::from), look));
-    if let Some(home) = &look.home {
-        mounts.push(tmpfs(home, "700"));
-        mounts.extend(read_only(tools(home, look), look));
-    }
+    let tools = RUN
+        .iter()
+        .map(PathBuf::from)
+        .chain(named(TOOLS, home, look));
+    let tools = tools.filter(|path| path != cwd && (look.real)(path).is_some());
+    mounts.extend(private.iter().map(|(path, mode)| tmpfs(path, mode)));
+    mounts.extend(tools.map(|path| bind(&path, true)));
     mounts.push(bind(cwd, false));
     Ok(Spec {
         user: User::Keep,
@@ -341,18 +377,34 @@ pub fn preset(look: &Look<'_>) -> Result<Spec> {
     })
 }
 
-/// Those of [`TOOLS`] that may be there. The home directory is read once, which is faster than to ask for each.
-fn tools(home: &Path, look: &Look<'_>) -> impl Iterator<Item = PathBuf> {
+/// [`PRIVATE`], the home directory and the runtime directory: what is above comes before what is below.
+fn private(home: &Path, look: &Look<'_>) -> Vec<(PathBuf, &'static str)> {
+    let mut private: Vec<_> = PRIVATE
+        .iter()
+        .map(|(path, mode)| (PathBuf::from(path), *mode))
+        .collect();
+    for path in look.runtime.iter().map(PathBuf::as_path).chain([home]) {
+        let is_new = private.iter().all(|(other, _)| other != path);
+        if is_new && path != Path::new("/") {
+            private.push((path.to_path_buf(), "700"));
+        }
+    }
+    private.sort();
+    private
+}
+
+/// Those of `list` that may be there. The home directory is read once, which is faster than to ask for each.
+fn named(list: &[&str], home: &Path, look: &Look<'_>) -> impl Iterator<Item = PathBuf> {
     let names: HashSet<OsString> = (look.names)(home).into_iter().collect();
     let is_named = move |name: &&&str| {
         let top = name.split('/').next().unwrap_or(name);
         names.contains(OsStr::new(top))
     };
-    TOOLS.iter().filter(is_named).map(|name| home.join(name))
+    list.iter().filter(is_named).map(|name| home.join(name))
 }
 
 /// The working directory, which is to be writable.
-fn project<'a>(look: &'a Look<'_>) -> Result<&'a Path> {
+fn project<'a>(home: &Path, private: &[(PathBuf, &str)], look: &'a Look<'_>) -> Result<&'a Path> {
     let cwd = look.cwd.as_deref().ok_or_else(|| {
         Error::usage(
             "the working directory has no name any more, and it is what a sandbox may write",
@@ -365,49 +417,111 @@ fn project<'a>(look: &'a Look<'_>) -> Result<&'a Path> {
         ))
         .with_hint("cd to the directory of one project"))
     };
-    match &look.home {
-        Some(home) if cwd == home => refused("is your home directory"),
-        Some(home) if home.starts_with(cwd) => refused("holds your home directory"),
-        _ if PRIVATE
-            .iter()
-            .any(|(path, _)| Path::new(path).starts_with(cwd)) =>
-        {
+    match home {
+        _ if cwd == home => refused("is your home directory"),
+        _ if home.starts_with(cwd) => refused("holds your home directory"),
+        _ if private.iter().any(|(path, _)| path.starts_with(cwd)) => {
             refused("is one that a sandbox has of its own")
         }
         _ => Ok(cwd),
     }
 }
 
-/// Completes a sandbox that options have refined: an option's view stands in the place of the preset's, which were the
-/// first `preset` of its mounts; and secrets that a view would show are hidden.
+/// Completes a sandbox that options have refined, whose first `preset` mounts are the preset's.
+///
+/// An option's view stands in the place of the preset's at the same path, and comes before those of the preset that lie
+/// below it: `--read ~` leaves the working directory writable. Secrets that a view shows are hidden at once, so that a
+/// later view of one by its own name is seen.
 pub fn complete(spec: &mut Spec, preset: usize, look: &Look<'_>) {
-    let cwd = look.cwd.as_deref();
-    let asked = refine(spec, preset, cwd);
-    let Some(home) = &look.home else { return };
-    let secrets: Vec<PathBuf> = SECRETS.iter().map(|name| home.join(name)).collect();
-    let mut masks = Vec::new();
-    for mount in &spec.mounts {
-        let (Mount::Bind { source, .. }, Some(target)) = (mount, place(mount, cwd)) else {
-            continue;
+    let mut options = spec.mounts.split_off(preset);
+    options
+        .iter_mut()
+        .for_each(|option| follow_home(option, look));
+    let preset = std::mem::take(&mut spec.mounts);
+    let mut kept: Vec<_> = preset
+        .into_iter()
+        .map(|mount| (target(&mount, look), mount))
+        .collect();
+    let places: Vec<_> = options
+        .iter()
+        .map(|mount| place(mount, &kept, look))
+        .collect();
+    kept.retain(|(at, _)| at.is_none() || !places.contains(at));
+    // An option's number is even, and that of the first view below it, if there is one, is the next.
+    let mut ordered: Vec<(usize, Mount)> = Vec::new();
+    for (mount, place) in options.into_iter().zip(places) {
+        let is_below = |at: &Option<PathBuf>| match (at, &place) {
+            (Some(at), Some(place)) => at.starts_with(place),
+            _ => false,
         };
-        let Some(source) = absolute(source, cwd) else {
-            continue;
-        };
-        for secret in &secrets {
-            // One that is asked for by its own name is meant.
-            if let Ok(rest) = secret.strip_prefix(&source)
-                && !rest.as_os_str().is_empty()
-                && !asked.contains(secret)
-                && (look.is_there)(secret)
-            {
-                masks.push(target.join(rest));
-            }
-        }
+        let before = kept.iter().position(|(at, _)| is_below(at));
+        ordered.push((2 * before.unwrap_or(kept.len()), mount));
     }
-    masks.sort();
-    masks.dedup();
-    spec.mounts
-        .extend(masks.into_iter().map(|target| Mount::Mask { target }));
+    let kept = kept.into_iter().enumerate();
+    ordered.extend(kept.map(|(number, (_, mount))| (2 * number + 1, mount)));
+    ordered.sort_by_key(|(position, _)| *position);
+    let mounts = ordered.into_iter().map(|(_, mount)| mount).collect();
+    hide_secrets(spec, mounts, look);
+}
+
+/// Gives the spec `mounts`, and after each of them what hides the secrets that it shows.
+fn hide_secrets(spec: &mut Spec, mounts: Vec<Mount>, look: &Look<'_>) {
+    let home = look.home.as_deref().unwrap_or(Path::new("/"));
+    let mut secrets: Vec<PathBuf> = named(SECRETS, home, look)
+        .filter_map(|path| (look.real)(&path))
+        .collect();
+    secrets.sort();
+    secrets.dedup();
+    let targets: HashSet<PathBuf> = mounts
+        .iter()
+        .filter_map(|mount| target(mount, look))
+        .collect();
+    // A part of a secret that is asked for by its name needs a directory that it can be made in.
+    let hide = |secret: PathBuf| {
+        let has_part = targets.iter().any(|path| path.starts_with(&secret));
+        match has_part && !targets.contains(&secret) {
+            true => tmpfs(secret, "700"),
+            false => Mount::Mask { target: secret },
+        }
+    };
+    // From the last view to the first, since it is the last that is seen.
+    let mut hidden = HashSet::new();
+    let mut reversed = Vec::new();
+    for mount in mounts.into_iter().rev() {
+        let mut shown = shown_by(&mount, &secrets, look);
+        shown.retain(|path| hidden.insert(path.clone()));
+        reversed.extend(shown.into_iter().rev().map(hide));
+        reversed.push(mount);
+    }
+    // The root shows those outside of the home directory, where links lead to. In it everything is covered.
+    let is_covered = |secret: &PathBuf| home != Path::new("/") && secret.starts_with(home);
+    if spec.root.is_host() {
+        secrets.retain(|secret| !is_covered(secret) && !hidden.contains(secret));
+        reversed.extend(secrets.into_iter().map(hide));
+    }
+    reversed.reverse();
+    spec.mounts = reversed;
+}
+
+/// Where a view shows which of `secrets`, but for one that is the view itself.
+fn shown_by(mount: &Mount, secrets: &[PathBuf], look: &Look<'_>) -> Vec<PathBuf> {
+    let sources = match mount {
+        Mount::Bind { source, .. } => std::slice::from_ref(source),
+        Mount::Overlay { lower, .. } => lower,
+        _ => return Vec::new(),
+    };
+    let Some(target) = target(mount, look) else {
+        return Vec::new();
+    };
+    let mut shown = Vec::new();
+    for source in sources.iter().filter_map(|source| (look.real)(source)) {
+        let below = |secret: &PathBuf| {
+            let rest = secret.strip_prefix(&source).ok()?;
+            (!rest.as_os_str().is_empty()).then(|| target.join(rest))
+        };
+        shown.extend(secrets.iter().filter_map(below));
+    }
+    shown
 }
 
 /// Masks for the files of the working directory that hold settings and tokens of a project: .env, .env.local and so on.
@@ -427,12 +541,48 @@ pub fn env_files(look: &Look<'_>) -> Vec<Mount> {
     names.into_iter().map(mask).collect()
 }
 
-fn read_only<'a>(
-    paths: impl Iterator<Item = PathBuf> + 'a,
-    look: &'a Look<'_>,
-) -> impl Iterator<Item = Mount> + 'a {
-    let there = paths.filter(|path| (look.is_there)(path));
-    there.map(|path| bind(&path, true))
+/// Where an option's view appears, so that it can be compared with those of the preset: where symbolic links lead to,
+/// since the option may name the home directory by one.
+fn place(option: &Mount, preset: &[(Option<PathBuf>, Mount)], look: &Look<'_>) -> Option<PathBuf> {
+    let target = target(option, look)?;
+    let is_preset = preset.iter().any(|(at, _)| at.as_ref() == Some(&target));
+    match is_preset {
+        true => Some(target),
+        false => (look.real)(&target).or(Some(target)),
+    }
+}
+
+/// A view in the home directory that names it by a symbolic link (`/link/me`) appears where the link leads to: only there,
+/// in memory, a place for it can be made.
+fn follow_home(option: &mut Mount, look: &Look<'_>) {
+    let Some(path) = target(option, look) else {
+        return;
+    };
+    let above = path.parent().and_then(&look.real);
+    let (Some(above), Some(name), Some(home)) = (above, path.file_name(), &look.home) else {
+        return;
+    };
+    if let Mount::Bind { target, .. } = option
+        && above.starts_with(home)
+        && !path.starts_with(home)
+    {
+        *target = Some(above.join(name));
+    }
+}
+
+/// The path at which a view is mounted; none for a mask, which may lie anywhere.
+fn target(mount: &Mount, look: &Look<'_>) -> Option<PathBuf> {
+    let path = match mount {
+        Mount::Mask { .. } => return None,
+        Mount::Bind {
+            source,
+            target: None,
+            ..
+        } => source,
+        _ => mount.target()?,
+    };
+    let cwd = look.cwd.as_deref().unwrap_or(Path::new("/"));
+    Some(cwd.join(path).components().collect())
 }
 
 fn bind(path: &Path, read_only: bool) -> Mount {
@@ -461,17 +611,23 @@ mod tests {
 
     const HOME: &str = "/home/me";
 
-    fn look<'a>(cwd: &str, is_there: &'a dyn Fn(&Path) -> bool) -> Look<'a> {
+    fn look<'a>(cwd: &str, real: impl Fn(&Path) -> Option<PathBuf> + 'a) -> Look<'a> {
         Look {
             home: Some(HOME.into()),
             cwd: Some(cwd.into()),
             runtime: Some("/run/user/1000".into()),
-            is_there,
+            real: Box::new(real),
             names: &|_| {
-                let more = [".env", ".env.local", ".env.example", "main.rs", ".config"];
-                TOOLS.iter().chain(&more).map(OsString::from).collect()
+                let more = [".env", ".env.local", ".env.example", "main.rs"];
+                let lists = TOOLS.iter().chain(SECRETS).chain(&more);
+                let top = lists.map(|name| name.split('/').next().unwrap_or(name));
+                top.map(OsString::from).collect()
             },
         }
+    }
+
+    fn all(path: &Path) -> Option<PathBuf> {
+        Some(path.into())
     }
 
     fn masks(spec: &Spec) -> Vec<&Path> {
@@ -484,7 +640,7 @@ mod tests {
 
     #[test]
     fn the_working_directory_is_the_last_and_only_writable_view_of_the_host() {
-        let spec = preset(&look("/home/me/project", &|_| true)).unwrap();
+        let spec = preset(&look("/home/me/project", all)).unwrap();
         let writable: Vec<&Mount> = spec
             .mounts
             .iter()
@@ -507,16 +663,16 @@ mod tests {
     #[test]
     fn a_directory_that_is_too_wide_is_refused() {
         for cwd in ["/", "/home", "/home/me", "/tmp", "/var", "/var/tmp", "/run"] {
-            assert!(preset(&look(cwd, &|_| true)).is_err(), "{cwd}");
+            assert!(preset(&look(cwd, all)).is_err(), "{cwd}");
         }
         for cwd in ["/home/me/a", "/tmp/a", "/srv"] {
-            assert!(preset(&look(cwd, &|_| true)).is_ok(), "{cwd}");
+            assert!(preset(&look(cwd, all)).is_ok(), "{cwd}");
         }
     }
 
     #[test]
     fn secrets_are_hidden_in_whatever_view_they_lie() {
-        let everything = look("/home/me/project", &|_| true);
+        let everything = look("/home/me/project", all);
         let mut spec = preset(&everything).unwrap();
         let before = spec.mounts.len();
         spec.mounts.push(bind(Path::new(HOME), true));
@@ -533,7 +689,7 @@ mod tests {
                 assert!(masks(&spec).contains(&path.as_path()), "{}", path.display());
             }
         }
-        let home = |mount: &&Mount| place(mount, everything.cwd.as_deref()) == Some(HOME.into());
+        let home = |mount: &&Mount| target(mount, &everything) == Some(HOME.into());
         assert_eq!(
             spec.mounts.iter().filter(home).count(),
             1,
@@ -544,9 +700,11 @@ mod tests {
     #[test]
     fn only_what_is_there_and_would_be_seen_is_hidden() {
         let some = |path: &Path| {
-            path.ends_with(".cargo") || path.ends_with("credentials.toml") || path.ends_with(".ssh")
+            let there = [".cargo", "credentials.toml", ".ssh"];
+            let is_there = there.iter().any(|name| path.ends_with(name));
+            is_there.then(|| path.to_path_buf())
         };
-        let look = look("/home/me/project", &some);
+        let look = look("/home/me/project", some);
         let mut spec = preset(&look).unwrap();
         let before = spec.mounts.len();
         complete(&mut spec, before, &look);
@@ -557,8 +715,51 @@ mod tests {
     }
 
     #[test]
+    fn a_view_above_those_of_the_preset_comes_before_them() {
+        let everything = look("/home/me/project", all);
+        let mut spec = preset(&everything).unwrap();
+        let before = spec.mounts.len();
+        spec.mounts.push(bind(Path::new(HOME), true));
+        complete(&mut spec, before, &everything);
+        let targets: Vec<_> = spec
+            .mounts
+            .iter()
+            .map(|mount| target(mount, &everything))
+            .collect();
+        let at = |path: &str| {
+            targets
+                .iter()
+                .position(|target| *target == Some(path.into()))
+        };
+        assert!(at(HOME) < at("/home/me/.cargo"));
+        assert_eq!(at("/home/me/project"), Some(spec.mounts.len() - 1));
+    }
+
+    #[test]
+    fn a_secret_that_is_a_link_is_hidden_where_it_leads_to() {
+        let moved = |path: &Path| match path.strip_prefix("/home/me/.ssh") {
+            Ok(rest) => Some(Path::new("/data/keys").join(rest).components().collect()),
+            Err(_) => Some(path.to_path_buf()),
+        };
+        let look = look("/home/me/project", moved);
+        let mut spec = preset(&look).unwrap();
+        let before = spec.mounts.len();
+        complete(&mut spec, before, &look);
+        assert_eq!(masks(&spec)[0], Path::new("/data/keys"));
+    }
+
+    #[test]
+    fn without_a_home_directory_nothing_is_started() {
+        let look = Look {
+            home: None,
+            ..look("/p", all)
+        };
+        assert!(preset(&look).is_err());
+    }
+
+    #[test]
     fn a_secret_that_is_asked_for_by_its_name_is_seen() {
-        let everything = look("/home/me/project", &|_| true);
+        let everything = look("/home/me/project", all);
         let mut spec = preset(&everything).unwrap();
         let before = spec.mounts.len();
         spec.mounts.push(bind(Path::new("/home/me/.ssh"), true));
@@ -568,7 +769,7 @@ mod tests {
 
     #[test]
     fn files_of_settings_are_hidden_and_examples_are_not() {
-        let look = look("/p", &|_| true);
+        let look = look("/p", all);
         let hidden = env_files(&look);
         let mask = |path: &str| Mount::Mask {
             target: path.into(),
