@@ -5,7 +5,7 @@ mod host;
 mod support;
 
 use host::on_a_host;
-use rootlet::preset::sandbox::{SECRETS, TOOLS, VARIABLES};
+use rootlet::preset::places::{SECRETS, TOOLS, VARIABLES};
 use std::collections::BTreeSet;
 
 /// Puts a file, or a directory with a file, at every place of the list in `$1` in the home directory, where nothing is

@@ -53,7 +53,7 @@ fn matches(pattern: &[u8], path: &[u8]) -> bool {
     }
     let mut places = vec![false; pattern.len() + 1];
     places[0] = true;
-    pass_stars(pattern, &mut places);
+    pass_stars(pattern, &mut places, true);
     for &letter in path {
         if letter == b'/' && places[pattern.len()] {
             return true;
@@ -72,17 +72,17 @@ fn matches(pattern: &[u8], path: &[u8]) -> bool {
             }
         }
         places = next;
-        pass_stars(pattern, &mut places);
+        pass_stars(pattern, &mut places, letter == b'/');
     }
     places[pattern.len()]
 }
 
-/// A star may stand for nothing, and `**/` for no directory.
-fn pass_stars(pattern: &[u8], places: &mut [bool]) {
+/// A star may stand for nothing, and `**/`, where a name begins, for no directory.
+fn pass_stars(pattern: &[u8], places: &mut [bool], name_begins: bool) {
     for at in 0..pattern.len() {
         if places[at] && pattern[at] == b'*' {
             places[at + 1] = true;
-            if pattern[at..].starts_with(b"**/") {
+            if name_begins && pattern[at..].starts_with(b"**/") {
                 places[at + 3] = true;
             }
         }

@@ -1,6 +1,6 @@
 //! `rootlet try`: the whole machine as it is, but what is written goes to overlays.
 //!
-//! The host's tree is there, read-only; over it lie the overlays that [`super::pieces()`] names. /dev and /sys are the
+//! The host's tree is there, read-only; over it lie the overlays that [`super::pieces`] names. /dev and /sys are the
 //! host's, and /proc is the container's own, as in `rootlet run`.
 
 use super::pieces::{Held, Piece, Pieces, What};

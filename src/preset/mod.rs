@@ -4,6 +4,7 @@
 pub mod attempt;
 pub mod layers;
 pub mod pieces;
+pub mod places;
 pub mod sandbox;
 
 use crate::spec::{Mount, Spec};
