@@ -1,0 +1,335 @@
+//! The views: what is taken from the host first, and what is laid down then, in the user's order.
+
+mod places;
+mod sources;
+
+pub use places::{absolute, refuse_doubles};
+
+use super::Upper;
+use super::arena::Arena;
+use super::setup::{Slots, must};
+use crate::child::step::{Entry, Slot, Step, Text};
+use crate::error::{Error, Result};
+use crate::host::{Facts, Source};
+use crate::spec::{Content, Kernel, Missing, Mount, Spec};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use places::{check_target, name};
+
+/// Flags of file systems that hold no programs and no devices.
+pub const NO_PROGRAMS: u32 = (libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC) as u32;
+/// Flags of file systems that hold no devices.
+pub const NO_DEVICES: u32 = (libc::MS_NOSUID | libc::MS_NODEV) as u32;
+
+/// Where a file system in memory is mounted while sources are taken from it. It is there on every host, and what it
+/// covers is not needed meanwhile.
+pub const STAGE: &str = "/proc";
+
+/// The steps of the file system.
+///
+/// Sources are taken before anything is laid over them, so that `--tmpfs ~ -v ~/project` gives the project; then the
+/// user's order is the order.
+pub struct Views<'a> {
+    /// Takes sources.
+    pub taken: Vec<Entry>,
+    /// Lays everything down.
+    pub laid: Vec<Entry>,
+    /// Contents of files that exist only inside, by their number in the steps.
+    pub contents: Vec<Vec<u8>>,
+    /// See [`super::Plan::uppers`].
+    pub uppers: Vec<Upper>,
+    /// Prepares sources that are no files of the host, and takes them.
+    staged: Vec<Entry>,
+    /// Places that have been laid, and whether what is made in them is in memory: nothing of the host's is written.
+    places: Vec<(PathBuf, bool)>,
+    slots: &'a mut Slots,
+    arena: &'a mut Arena,
+}
+
+impl<'a> Views<'a> {
+    /// The steps for everything that `spec` says of files.
+    pub fn new(
+        spec: &Spec,
+        facts: &Facts,
+        slots: &'a mut Slots,
+        arena: &'a mut Arena,
+    ) -> Result<Self> {
+        let mut views = Views {
+            taken: Vec::new(),
+            laid: Vec::new(),
+            contents: Vec::new(),
+            uppers: Vec::new(),
+            staged: Vec::new(),
+            places: Vec::new(),
+            slots,
+            arena,
+        };
+        views.root(spec, facts)?;
+        for (mount, source) in spec.mounts.iter().zip(&facts.sources) {
+            views.mount(mount, source, facts, spec.strict)?;
+        }
+        views.linked_files(spec, facts)?;
+        views.close_root(spec)?;
+        views.close_stage(super::root::shows_stage(spec))?;
+        Ok(views)
+    }
+
+    fn mount(&mut self, mount: &Mount, source: &Source, facts: &Facts, strict: bool) -> Result<()> {
+        match mount {
+            Mount::Bind {
+                source: path,
+                target,
+                read_only,
+                missing,
+            } => {
+                match (source, missing) {
+                    (Source::Missing, Missing::Optional) => return Ok(()),
+                    (Source::Missing, Missing::Created) => {
+                        self.make_source(&absolute(path, facts)?)?
+                    }
+                    _ => {}
+                }
+                let target = match target {
+                    Some(target) => target.clone(),
+                    None => absolute(path, facts)?,
+                };
+                let slot = self.take(path, *read_only)?;
+                self.place(mount, &target, *source == Source::File)?;
+                self.attach(slot, &target, *read_only)
+            }
+            Mount::Tmpfs { target, size, mode } => {
+                let octal = |byte: u8| matches!(byte, b'0'..=b'7');
+                let mode = checked("tmpfs", "mode", mode.as_deref(), "1777", octal)?;
+                let mut options = format!("mode={mode}");
+                if let Some(size) = size {
+                    let known = |byte: u8| byte.is_ascii_digit() || b"kKmMgG%".contains(&byte);
+                    let size = checked("tmpfs", "size", Some(size), "", known)?;
+                    options = format!("size={size},{options}");
+                }
+                self.place(mount, target, false)?;
+                self.lay_file_system("tmpfs", target.as_os_str(), NO_DEVICES, &options)?;
+                self.places.push((target.clone(), true));
+                Ok(())
+            }
+            Mount::Overlay {
+                target, optional, ..
+            } => {
+                if *optional && matches!(source, Source::Unusable { .. }) {
+                    return Ok(());
+                }
+                let slot = self.take_overlay(mount, source, facts, strict)?;
+                self.place(mount, target, false)?;
+                self.attach(slot, target, false)
+            }
+            Mount::File {
+                target,
+                content,
+                mode,
+            } => self.file(mount, target, content, mode.as_deref(), source),
+            Mount::Mask { target } => self.mask(mount, &absolute(target, facts)?),
+            Mount::Symlink { target, to } => self.symlink(mount, target, to),
+            Mount::Kernel { kind, target } => self.kernel(mount, *kind, target),
+        }
+    }
+
+    /// A file that exists only inside: made where it is to be, if that is in memory, and otherwise mounted there.
+    fn file(
+        &mut self,
+        mount: &Mount,
+        target: &Path,
+        content: &Content,
+        mode: Option<&OsStr>,
+        source: &Source,
+    ) -> Result<()> {
+        let octal = |byte: u8| matches!(byte, b'0'..=b'7');
+        let mode = checked("file", "mode", mode, "644", octal)?;
+        let mode = u32::from_str_radix(&mode, 8).unwrap_or(0o644) & 0o7777;
+        let bytes = match (content, source) {
+            (Content::Text(text), _) => text.as_bytes(),
+            (_, Source::Content(bytes)) => bytes,
+            _ => return Err(Error::broken("the facts were gathered for another spec")),
+        };
+        let content = u16::try_from(self.contents.len())
+            .map_err(|_| Error::usage("there are more than 65535 files"))?;
+        self.contents.push(bytes.to_vec());
+        check_target(mount, target)?;
+        match self.in_memory(target) {
+            true => {
+                self.make_parent(target)?;
+                let path = self.arena.text(target)?;
+                self.lay(Step::WriteFile {
+                    path,
+                    content,
+                    mode,
+                });
+            }
+            false => {
+                let path = self.staged_path(&format!("file-{content}"))?;
+                self.staged.push(must(Step::WriteFile {
+                    path,
+                    content,
+                    mode,
+                }));
+                let slot = self.take_staged(path, false);
+                self.attach(slot, target, false)?;
+            }
+        }
+        self.places.push((target.to_path_buf(), false));
+        Ok(())
+    }
+
+    /// What is hidden is looked at inside, since it may be in any view; so both a file and a directory are at hand.
+    fn mask(&mut self, mount: &Mount, target: &Path) -> Result<()> {
+        check_target(mount, target)?;
+        let file = self.take_hidden(false)?;
+        let directory = self.take_hidden(true)?;
+        let target = self.arena.text(target)?;
+        self.lay(Step::Mask {
+            target,
+            file,
+            directory,
+        });
+        Ok(())
+    }
+
+    fn symlink(&mut self, mount: &Mount, target: &Path, to: &Path) -> Result<()> {
+        check_target(mount, target)?;
+        if !self.in_memory(target) {
+            return Err(Error::usage(format!(
+                "{}: a link can be made in memory only, and nothing is made on the host",
+                name(mount)
+            ))
+            .with_hint("put it below a --tmpfs, or in --root empty"));
+        }
+        self.make_parent(target)?;
+        let step = Step::MakeSymlink {
+            to: self.arena.text(to)?,
+            path: self.arena.text(target)?,
+        };
+        self.lay(step);
+        self.places.push((target.to_path_buf(), false));
+        Ok(())
+    }
+
+    fn kernel(&mut self, mount: &Mount, kind: Kernel, target: &Path) -> Result<()> {
+        self.place(mount, target, false)?;
+        let place = target.as_os_str();
+        match kind {
+            Kernel::Dev => return self.dev(target),
+            Kernel::Proc => self.lay_file_system("proc", place, NO_PROGRAMS, "")?,
+            Kernel::Mqueue => self.lay_file_system("mqueue", place, NO_PROGRAMS, "")?,
+            Kernel::Devpts => self.lay_file_system(
+                "devpts",
+                place,
+                super::root::DEVPTS.0,
+                super::root::DEVPTS.1,
+            )?,
+            Kernel::Sysfs => {
+                let flags = NO_PROGRAMS | libc::MS_RDONLY as u32;
+                self.lay_file_system("sysfs", place, flags, "")?;
+            }
+        }
+        self.places.push((target.to_path_buf(), false));
+        Ok(())
+    }
+
+    /// /etc/resolv.conf and the like, where they are links to what a view now covers: the file appears there again.
+    fn linked_files(&mut self, spec: &Spec, facts: &Facts) -> Result<()> {
+        for (link, file) in &facts.linked_files {
+            let covered = match spec.root.is_host() {
+                true => self.in_memory(file),
+                // The link is there if the host's /etc is.
+                false => {
+                    self.in_memory(file)
+                        && self
+                            .places
+                            .iter()
+                            .any(|(place, memory)| !memory && link.starts_with(place))
+                }
+            };
+            let seen = self
+                .places
+                .iter()
+                .any(|(place, memory)| !memory && file.starts_with(place));
+            if covered && !seen {
+                let slot = self.take(file, true)?;
+                self.make_place(file, true)?;
+                self.attach(slot, file, true)?;
+            }
+        }
+        Ok(())
+    }
+
+    // Steps.
+
+    pub fn attach(&mut self, slot: Slot, target: &Path, read_only: bool) -> Result<()> {
+        let path = self.arena.text(target)?;
+        self.lay(Step::Attach {
+            slot,
+            target: path,
+            read_only,
+        });
+        self.places.push((target.to_path_buf(), false));
+        Ok(())
+    }
+
+    pub fn text(&mut self, text: impl AsRef<OsStr>) -> Result<Text> {
+        self.arena.text(text)
+    }
+
+    pub fn file_system(
+        &mut self,
+        kind: &str,
+        target: impl AsRef<OsStr>,
+        flags: u32,
+        options: &str,
+    ) -> Result<Step> {
+        Ok(Step::Mount {
+            kind: self.arena.text(kind)?,
+            target: self.arena.text(target)?,
+            flags,
+            options: self.arena.text(options)?,
+        })
+    }
+
+    pub fn lay_file_system(
+        &mut self,
+        kind: &str,
+        target: impl AsRef<OsStr>,
+        flags: u32,
+        options: &str,
+    ) -> Result<()> {
+        let step = self.file_system(kind, target, flags, options)?;
+        self.lay(step);
+        Ok(())
+    }
+
+    pub fn lay(&mut self, step: Step) {
+        self.laid.push(must(step));
+    }
+}
+
+/// A word that holds nothing but the bytes that are `known`, so that it cannot smuggle in another option.
+fn checked(
+    what: &str,
+    name: &str,
+    value: Option<&OsStr>,
+    default: &str,
+    known: impl Fn(u8) -> bool,
+) -> Result<String> {
+    let Some(value) = value else {
+        return Ok(default.to_string());
+    };
+    match value
+        .to_str()
+        .filter(|text| !text.is_empty() && text.len() <= 20 && text.bytes().all(known))
+    {
+        Some(text) => Ok(text.to_string()),
+        None => Err(Error::usage(format!(
+            "{what} {name} {:?} is not a {name}",
+            String::from_utf8_lossy(value.as_bytes())
+        ))),
+    }
+}

@@ -1,0 +1,180 @@
+//! Where views are laid: whether a place may be made, and whether it can be one.
+
+use super::Views;
+use crate::child::step::Step;
+use crate::error::{Error, Result};
+use crate::host::Facts;
+use crate::spec::{Kernel, Mount, Spec};
+use std::path::{Component, Path, PathBuf};
+
+impl Views<'_> {
+    /// Checks the target of a view, and makes it where it lies in memory of the container's own.
+    pub(super) fn place(&mut self, mount: &Mount, target: &Path, is_file: bool) -> Result<()> {
+        check_target(mount, target)?;
+        self.make_place(target, is_file)
+    }
+
+    /// Makes the directory that is to hold `target`, likewise.
+    pub(super) fn make_parent(&mut self, target: &Path) -> Result<()> {
+        target
+            .parent()
+            .map_or(Ok(()), |parent| self.make_place(parent, false))
+    }
+
+    /// Makes the mount point, where it lies in memory of the container's own.
+    pub(super) fn make_place(&mut self, target: &Path, is_file: bool) -> Result<()> {
+        if !self.in_memory(target) {
+            return Ok(());
+        }
+        let Some((top, _)) = self.place_of(target).cloned() else {
+            return Ok(());
+        };
+        let mut path = top.clone();
+        let rest: Vec<_> = target
+            .strip_prefix(&top)
+            .into_iter()
+            .flat_map(Path::components)
+            .collect();
+        for (number, part) in rest.iter().enumerate() {
+            path.push(part);
+            let text = self.arena.text(&path)?;
+            let last = number + 1 == rest.len();
+            self.lay(match last && is_file {
+                true => Step::MakeFile {
+                    path: text,
+                    mode: 0o644,
+                },
+                false => Step::MakeDirectory {
+                    path: text,
+                    mode: 0o755,
+                },
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether what is made at `target` is made in memory.
+    pub(super) fn in_memory(&self, target: &Path) -> bool {
+        let plain = target
+            .components()
+            .all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+        plain
+            && self
+                .place_of(target)
+                .is_some_and(|(_, in_memory)| *in_memory)
+    }
+
+    /// What was laid last around `target`, but not at it.
+    fn place_of(&self, target: &Path) -> Option<&(PathBuf, bool)> {
+        let around = self
+            .places
+            .iter()
+            .filter(|(place, _)| target.starts_with(place) && target != place);
+        around.max_by_key(|(place, _)| place.as_os_str().len())
+    }
+
+    /// Notes that something is laid at `path`.
+    pub(in crate::plan) fn note_place(&mut self, path: impl Into<PathBuf>, in_memory: bool) {
+        self.places.push((path.into(), in_memory));
+    }
+}
+
+/// `path` from the caller's working directory.
+pub fn absolute(path: &Path, facts: &Facts) -> Result<PathBuf> {
+    if path.is_absolute() {
+        return Ok(path.to_path_buf());
+    }
+    let no_name = || {
+        Error::usage(format!(
+            "{}: the working directory has no name any more",
+            path.display()
+        ))
+    };
+    let cwd = facts.cwd.as_deref().ok_or_else(no_name)?;
+    // `.` alone adds nothing; `..` is left to the kernel, which knows the symbolic links.
+    Ok(cwd.join(path).components().collect())
+}
+
+/// A view as errors call it.
+pub fn name(mount: &Mount) -> String {
+    let (what, target) = match mount {
+        Mount::Bind { source, target, .. } => ("volume", target.as_ref().unwrap_or(source)),
+        Mount::Tmpfs { target, .. } => ("tmpfs", target),
+        Mount::Overlay { target, .. } => ("overlay", target),
+        Mount::File { target, .. } => ("file", target),
+        Mount::Mask { target } => ("mask", target),
+        Mount::Symlink { target, .. } => ("symlink", target),
+        Mount::Kernel { kind, target } => (
+            match kind {
+                Kernel::Proc => "proc",
+                Kernel::Dev => "dev",
+                Kernel::Mqueue => "mqueue",
+                Kernel::Devpts => "devpts",
+                Kernel::Sysfs => "sysfs",
+            },
+            target,
+        ),
+    };
+    format!("{what} {}", target.display())
+}
+
+/// Refuses two views at one place: one of them could not be seen.
+pub fn refuse_doubles(spec: &Spec, facts: &Facts) -> Result<()> {
+    let mut seen = std::collections::HashMap::new();
+    for mount in &spec.mounts {
+        let target = match mount {
+            Mount::Mask { .. } => continue,
+            Mount::Bind {
+                source,
+                target: None,
+                ..
+            } => absolute(source, facts)?,
+            _ => mount
+                .target()
+                .unwrap_or(Path::new("/"))
+                .components()
+                .collect(),
+        };
+        if let Some(other) = seen.insert(target, mount) {
+            return Err(Error::usage(format!(
+                "{} and {} are at one place",
+                name(other),
+                name(mount)
+            ))
+            .with_hint("leave one of them out"));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn check_target(mount: &Mount, target: &Path) -> Result<()> {
+    let mut depth = 0i32;
+    let mut outside = false;
+    for part in target.components() {
+        match part {
+            Component::ParentDir => depth -= 1,
+            Component::Normal(_) => depth += 1,
+            _ => {}
+        }
+        outside |= depth < 0;
+    }
+    let name = name(mount);
+    if !target.is_absolute() {
+        return Err(Error::usage(format!(
+            "{name}: the destination {:?} is not an absolute path",
+            target.display()
+        )));
+    }
+    if outside {
+        return Err(Error::usage(format!(
+            "{name}: the destination lies outside of the root"
+        )));
+    }
+    if depth == 0 {
+        return Err(
+            Error::usage(format!("{name}: the destination is the root itself"))
+                .with_hint("another root is chosen with --root DIR"),
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,240 @@
+//! What is taken from the host, and what is prepared to be taken.
+
+use super::places::{absolute, name};
+use super::{NO_DEVICES, STAGE, Views};
+use crate::child::step::{Entry, Slot, Step, Text};
+use crate::error::{Error, Result};
+use crate::host::{Facts, Source};
+use crate::plan::Upper;
+use crate::plan::setup::must;
+use crate::spec::Mount;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+impl Views<'_> {
+    /// A file or directory of the host.
+    pub(in crate::plan) fn take(&mut self, path: &Path, read_only: bool) -> Result<Slot> {
+        let slot = self.slots.next();
+        let path = self.arena.text(path)?;
+        self.taken.push(must(Step::OpenTree {
+            path,
+            slot,
+            read_only,
+        }));
+        Ok(slot)
+    }
+
+    /// An empty file or directory that cannot be written, to hide another with.
+    pub(in crate::plan) fn take_hidden(&mut self, directory: bool) -> Result<Slot> {
+        let path = match directory {
+            true => self.staged_directory("directory", 0o555)?,
+            false => {
+                let path = self.staged_path("file")?;
+                self.stage_once(Step::MakeFile { path, mode: 0o444 });
+                path
+            }
+        };
+        Ok(self.take_staged(path, true))
+    }
+
+    /// An overlay: of directories of the host, or with its upper side in memory.
+    pub(super) fn take_overlay(
+        &mut self,
+        mount: &Mount,
+        source: &Source,
+        facts: &Facts,
+        strict: bool,
+    ) -> Result<Slot> {
+        let Mount::Overlay {
+            lower,
+            upper,
+            work,
+            optional,
+            volatile,
+            ..
+        } = mount
+        else {
+            return Err(Error::broken("only an overlay is taken as one"));
+        };
+        let (upper_side, work_side) = match (upper, work) {
+            (None, None) => self.upper_in_memory(mode_of(mount, source)?)?,
+            (None, Some(_)) => {
+                return Err(Error::usage(format!("{}: work without upper", name(mount))));
+            }
+            (Some(upper), work) => {
+                mode_of(mount, source)?;
+                self.upper_on_host(mount, absolute(upper, facts)?, work.as_deref(), facts)?
+            }
+        };
+        let paths = lower.iter().map(|path| absolute(path, facts));
+        let paths = paths.collect::<Result<Vec<_>>>()?;
+        let slot = self.slots.next();
+        let step = Step::OpenOverlay {
+            lower: self.layer(mount, &paths)?,
+            upper: upper_side,
+            work: work_side,
+            volatile: *volatile,
+            slot,
+        };
+        let instead = match paths.first().filter(|_| *optional && !strict) {
+            Some(path) => Some(Step::OpenTree {
+                path: self.arena.text(path)?,
+                slot,
+                read_only: true,
+            }),
+            None => None,
+        };
+        let entry = Entry { step, instead };
+        match upper {
+            None => self.staged.push(entry),
+            Some(_) => self.taken.push(entry),
+        }
+        Ok(slot)
+    }
+
+    /// An upper and a work directory on the stage. What is seen of the merged directory itself is its upper side, so that
+    /// has the mode of the lower.
+    fn upper_in_memory(&mut self, mode: u32) -> Result<(Text, Text)> {
+        let number = self.slots.count();
+        Ok((
+            self.staged_directory(&format!("upper-{number}"), mode)?,
+            self.staged_directory(&format!("work-{number}"), 0o700)?,
+        ))
+    }
+
+    fn upper_on_host(
+        &mut self,
+        mount: &Mount,
+        upper: PathBuf,
+        work: Option<&Path>,
+        facts: &Facts,
+    ) -> Result<(Text, Text)> {
+        let (work, made) = match work {
+            Some(work) => (absolute(work, facts)?, None),
+            None => {
+                let work = beside(&upper).ok_or_else(|| {
+                    Error::usage(format!("{}: upper is the root itself", name(mount)))
+                })?;
+                self.make_source(&work)?;
+                (work.clone(), Some(work))
+            }
+        };
+        let sides = (self.layer(mount, &[&upper])?, self.layer(mount, &[&work])?);
+        self.uppers.push(Upper {
+            path: upper,
+            work: made,
+        });
+        Ok(sides)
+    }
+
+    /// A path, or several, as overlay's options take them: fsconfig(2) takes no more than 255 bytes.
+    fn layer(&mut self, mount: &Mount, paths: &[impl AsRef<Path>]) -> Result<Text> {
+        let mut text = Vec::new();
+        for path in paths {
+            if !text.is_empty() {
+                text.push(b':');
+            }
+            for &byte in path.as_ref().as_os_str().as_bytes() {
+                if byte == b':' || byte == b'\\' {
+                    text.push(b'\\');
+                }
+                text.push(byte);
+            }
+        }
+        let shown = String::from_utf8_lossy(&text);
+        if text.len() > 255 {
+            return Err(Error::usage(format!(
+                "{}: {shown} is longer than the 255 bytes that the kernel takes",
+                name(mount)
+            )));
+        }
+        self.arena.text(OsStr::from_bytes(&text))
+    }
+
+    /// Makes a directory of the host's, with those above it.
+    pub(super) fn make_source(&mut self, path: &Path) -> Result<()> {
+        let mut above = PathBuf::new();
+        for part in path.components() {
+            above.push(part);
+            if part != Component::RootDir {
+                let path = self.arena.text(&above)?;
+                self.taken
+                    .push(must(Step::MakeDirectory { path, mode: 0o755 }));
+            }
+        }
+        Ok(())
+    }
+
+    // The stage.
+
+    pub(super) fn staged_path(&mut self, name: &str) -> Result<Text> {
+        self.arena.text(format!("{STAGE}/{name}"))
+    }
+
+    fn staged_directory(&mut self, name: &str, mode: u32) -> Result<Text> {
+        let path = self.staged_path(name)?;
+        self.stage_once(Step::MakeDirectory { path, mode });
+        Ok(path)
+    }
+
+    /// Adds a step, unless one for the same name is there already.
+    fn stage_once(&mut self, step: Step) {
+        let path_of = |step: Step| match step {
+            Step::MakeDirectory { path, .. } | Step::MakeFile { path, .. } => {
+                Some(self.arena.get(path))
+            }
+            _ => None,
+        };
+        if !self
+            .staged
+            .iter()
+            .any(|entry| path_of(entry.step) == path_of(step))
+        {
+            self.staged.push(must(step));
+        }
+    }
+
+    pub(super) fn take_staged(&mut self, path: Text, read_only: bool) -> Slot {
+        let slot = self.slots.next();
+        self.staged.push(must(Step::OpenTree {
+            path,
+            slot,
+            read_only,
+        }));
+        slot
+    }
+
+    /// What is staged is taken last: it covers a place of the host's meanwhile.
+    pub(super) fn close_stage(&mut self, shown: bool) -> Result<()> {
+        if !self.staged.is_empty() {
+            let step = self.file_system("tmpfs", STAGE, NO_DEVICES, "mode=755")?;
+            self.taken.push(must(step));
+            self.taken.append(&mut self.staged);
+            let path = self.arena.text(STAGE)?;
+            self.taken.push(must(Step::CloseStage { path, shown }));
+        }
+        Ok(())
+    }
+}
+
+/// The work directory beside `upper`.
+fn beside(upper: &Path) -> Option<PathBuf> {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(upper.file_name()?);
+    name.push(".rootlet-work");
+    Some(upper.with_file_name(name))
+}
+
+/// The mode of an overlay's first lower directory, if each of its layers can be one.
+fn mode_of(mount: &Mount, source: &Source) -> Result<u32> {
+    match source {
+        Source::Directory { mode } => Ok(*mode),
+        Source::Unusable { path, why } => Err(Error::usage(format!(
+            "{}: {} {why}",
+            name(mount),
+            path.display()
+        ))),
+        _ => Err(Error::broken("the facts were gathered for another spec")),
+    }
+}
