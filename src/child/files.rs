@@ -117,16 +117,30 @@ pub fn write_file(path: &CStr, content: &[u8], mode: u32) -> Result<(), Errno> {
 }
 
 /// chdir(2), and makes sure that the directory has a name below the root.
-#[inline(never)]
 pub fn change_directory(path: &CStr) -> Result<(), Errno> {
     ::rustix::process::chdir(path)?;
-    let mut name = [0u8; 4096];
-    match sys::getcwd(&mut name) {
-        Ok(_) if name.first() == Some(&b'/') => Ok(()),
-        // A name that is longer than the kernel writes (ERANGE, ENAMETOOLONG) is one below the root all the same.
+    // Most names are short, and a page of the stack that is not touched need not be made.
+    match lies_below_root(&mut [0; 256]) {
+        Err(Errno::RANGE | Errno::NAMETOOLONG) => long_name_lies_below_root(),
+        result => result,
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn long_name_lies_below_root() -> Result<(), Errno> {
+    match lies_below_root(&mut [0; 4096]) {
+        // A name that is longer than the kernel writes is one below the root all the same.
         Err(Errno::RANGE | Errno::NAMETOOLONG) => Ok(()),
-        Ok(_) => Err(Errno::NOENT),
-        Err(errno) => Err(errno),
+        result => result,
+    }
+}
+
+fn lies_below_root(name: &mut [u8]) -> Result<(), Errno> {
+    sys::getcwd(name)?;
+    match name.first() {
+        Some(b'/') => Ok(()),
+        _ => Err(Errno::NOENT),
     }
 }
 

@@ -234,6 +234,10 @@ fn end_of(status: WaitStatus) -> End {
 }
 
 /// Kills this process's children, and the orphans that come to it as they die, until none is left.
+///
+/// A function of its own: its buffer, in the frame of the one that does the steps, would cost every launch a page fault.
+#[cold]
+#[inline(never)]
 fn end_descendants(children: RawFd) -> Result<(), Errno> {
     loop {
         let mut list = [0u8; 4096];

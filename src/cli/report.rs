@@ -59,13 +59,12 @@ impl Report {
 
     /// The last step of the command, of which it cannot tell itself.
     fn trace_exec(&self, plan: &Plan, nanos: u64) {
-        let number = plan.command.len().saturating_sub(1);
-        self.trace(
-            nanos,
-            Process::Command,
-            number,
-            &plan.describe(Step::Exec).call,
-        );
+        // To put a step into words takes longer than to do it.
+        if self.traced_since.is_some() {
+            let number = plan.command.len().saturating_sub(1);
+            let call = plan.describe(Step::Exec).call;
+            self.trace(nanos, Process::Command, number, &call);
+        }
     }
 
     fn trace(&self, nanos: u64, process: Process, number: usize, call: &str) {

@@ -1,7 +1,7 @@
 //! The mounts that this process sees: proc_pid_mountinfo(5).
 
 use crate::error::{Error, Result};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -76,14 +76,14 @@ impl MountInfo {
 /// Which mount lies on which, and where. No two mounts have the same parent and the same place.
 struct Tree<'a> {
     root: u32,
-    children: HashMap<(u32, &'a Path), u32>,
+    children: BTreeMap<(u32, &'a Path), u32>,
 }
 
 impl<'a> Tree<'a> {
     /// The lowest mount is the one whose parent is not listed. After a chroot it is not listed either: then it is the
     /// parent of those that are.
     fn new(mounts: &'a [MountPoint]) -> Self {
-        let parents: HashMap<u32, u32> = mounts.iter().map(|m| (m.id, m.parent)).collect();
+        let parents: BTreeMap<u32, u32> = mounts.iter().map(|m| (m.id, m.parent)).collect();
         let lowest = mounts
             .iter()
             .find(|m| m.parent == m.id || !parents.contains_key(&m.parent));

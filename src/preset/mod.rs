@@ -8,7 +8,7 @@ pub mod places;
 pub mod sandbox;
 
 use crate::spec::{Mount, Spec};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Where a view appears, so that two can be compared; none for one that only hides.
@@ -34,9 +34,9 @@ pub fn absolute(path: &Path, cwd: Option<&Path>) -> Option<PathBuf> {
 
 /// Lets the views of options stand in the place of a preset's, which are the first `preset` of the spec. Returns where
 /// those of options are.
-pub fn refine(spec: &mut Spec, preset: usize, cwd: Option<&Path>) -> HashSet<PathBuf> {
+pub fn refine(spec: &mut Spec, preset: usize, cwd: Option<&Path>) -> BTreeSet<PathBuf> {
     let places = |mount: &Mount| place(mount, cwd);
-    let asked: HashSet<PathBuf> = spec.mounts.iter().skip(preset).filter_map(places).collect();
+    let asked: BTreeSet<PathBuf> = spec.mounts.iter().skip(preset).filter_map(places).collect();
     let mut number = 0;
     spec.mounts.retain(|mount| {
         number += 1;

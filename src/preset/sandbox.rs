@@ -5,7 +5,7 @@
 use super::places::{PRIVATE, RUN, SECRETS, TOOLS, VARIABLES};
 use crate::error::{Error, Result};
 use crate::spec::{AbstractSockets, Kernel, Missing, Mount, Net, Spec, User};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
@@ -129,7 +129,7 @@ fn private(home: &Path, look: &Look<'_>) -> Vec<(PathBuf, &'static str)> {
 
 /// Those of `list` that may be there. The home directory is read once, which is faster than to ask for each.
 fn named(list: &[&str], home: &Path, look: &Look<'_>) -> impl Iterator<Item = PathBuf> {
-    let names: HashSet<OsString> = (look.names)(home).into_iter().collect();
+    let names: BTreeSet<OsString> = (look.names)(home).into_iter().collect();
     let is_named = move |name: &&&str| {
         let top = name.split('/').next().unwrap_or(name);
         names.contains(OsStr::new(top))
@@ -206,7 +206,7 @@ fn hide_secrets(spec: &mut Spec, mounts: Vec<Mount>, look: &Look<'_>) {
         .collect();
     secrets.sort();
     secrets.dedup();
-    let targets: HashSet<PathBuf> = mounts
+    let targets: BTreeSet<PathBuf> = mounts
         .iter()
         .filter_map(|mount| target(mount, look))
         .collect();
@@ -219,7 +219,7 @@ fn hide_secrets(spec: &mut Spec, mounts: Vec<Mount>, look: &Look<'_>) {
         }
     };
     // From the last view to the first, since it is the last that is seen.
-    let mut hidden = HashSet::new();
+    let mut hidden = BTreeSet::new();
     let mut reversed = Vec::new();
     for mount in mounts.into_iter().rev() {
         let mut shown = shown_by(&mount, &secrets, look);

@@ -12,6 +12,7 @@ use crate::child::step::{Entry, Slot, Step, Text};
 use crate::error::{Error, Result};
 use crate::host::{Facts, Source};
 use crate::spec::{Content, Kernel, Missing, Mount, Spec};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -43,7 +44,9 @@ pub struct Views<'a> {
     /// Prepares sources that are no files of the host, and takes them.
     staged: Vec<Entry>,
     /// Places that have been laid, and whether what is made in them is in memory: nothing of the host's is written.
-    places: Vec<(PathBuf, bool)>,
+    places: BTreeMap<PathBuf, bool>,
+    /// The empty file and the empty directory on the stage that others are hidden with, once there are any.
+    hiding: [Option<Text>; 2],
     slots: &'a mut Slots,
     arena: &'a mut Arena,
 }
@@ -62,7 +65,8 @@ impl<'a> Views<'a> {
             contents: Vec::new(),
             uppers: Vec::new(),
             staged: Vec::new(),
-            places: Vec::new(),
+            places: BTreeMap::new(),
+            hiding: [None; 2],
             slots,
             arena,
         };
@@ -110,7 +114,7 @@ impl<'a> Views<'a> {
                 }
                 self.place(mount, target, false)?;
                 self.lay_file_system("tmpfs", target.as_os_str(), NO_DEVICES, &options)?;
-                self.places.push((target.clone(), true));
+                self.note_place(target, true);
                 Ok(())
             }
             Mount::Overlay {
@@ -176,7 +180,7 @@ impl<'a> Views<'a> {
                 self.attach(slot, target, false)?;
             }
         }
-        self.places.push((target.to_path_buf(), false));
+        self.note_place(target, false);
         Ok(())
     }
 
@@ -209,7 +213,7 @@ impl<'a> Views<'a> {
             path: self.arena.text(target)?,
         };
         self.lay(step);
-        self.places.push((target.to_path_buf(), false));
+        self.note_place(target, false);
         Ok(())
     }
 
@@ -231,28 +235,17 @@ impl<'a> Views<'a> {
                 self.lay_file_system("sysfs", place, flags, "")?;
             }
         }
-        self.places.push((target.to_path_buf(), false));
+        self.note_place(target, false);
         Ok(())
     }
 
     /// /etc/resolv.conf and the like, where they are links to what a view now covers: the file appears there again.
     fn linked_files(&mut self, spec: &Spec, facts: &Facts) -> Result<()> {
         for (link, file) in &facts.linked_files {
-            let covered = match spec.root.is_host() {
-                true => self.in_memory(file),
-                // The link is there if the host's /etc is.
-                false => {
-                    self.in_memory(file)
-                        && self
-                            .places
-                            .iter()
-                            .any(|(place, memory)| !memory && link.starts_with(place))
-                }
-            };
-            let seen = self
-                .places
-                .iter()
-                .any(|(place, memory)| !memory && file.starts_with(place));
+            // The link is there if the host's /etc is.
+            let has_link = spec.root.is_host() || self.shows(link);
+            let covered = self.in_memory(file) && has_link;
+            let seen = self.shows(file);
             if covered && !seen {
                 let slot = self.take(file, true)?;
                 self.make_place(file, true)?;
@@ -271,7 +264,7 @@ impl<'a> Views<'a> {
             target: path,
             read_only,
         });
-        self.places.push((target.to_path_buf(), false));
+        self.note_place(target, false);
         Ok(())
     }
 

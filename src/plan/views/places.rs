@@ -26,15 +26,12 @@ impl Views<'_> {
         if !self.in_memory(target) {
             return Ok(());
         }
-        let Some((top, _)) = self.place_of(target).cloned() else {
+        let Some((top, _)) = self.place_of(target) else {
             return Ok(());
         };
-        let mut path = top.clone();
-        let rest: Vec<_> = target
-            .strip_prefix(&top)
-            .into_iter()
-            .flat_map(Path::components)
-            .collect();
+        let mut path = top.to_path_buf();
+        let rest = target.strip_prefix(top).into_iter();
+        let rest: Vec<_> = rest.flat_map(Path::components).collect();
         for (number, part) in rest.iter().enumerate() {
             path.push(part);
             let text = self.arena.text(&path)?;
@@ -61,21 +58,26 @@ impl Views<'_> {
         plain
             && self
                 .place_of(target)
-                .is_some_and(|(_, in_memory)| *in_memory)
+                .is_some_and(|(_, in_memory)| in_memory)
     }
 
-    /// What was laid last around `target`, but not at it.
-    fn place_of(&self, target: &Path) -> Option<&(PathBuf, bool)> {
-        let around = self
-            .places
-            .iter()
-            .filter(|(place, _)| target.starts_with(place) && target != place);
-        around.max_by_key(|(place, _)| place.as_os_str().len())
+    /// What was laid nearest around `target`, but not at it.
+    fn place_of<'p>(&self, target: &'p Path) -> Option<(&'p Path, bool)> {
+        target
+            .ancestors()
+            .skip(1)
+            .find_map(|place| Some((place, *self.places.get(place)?)))
+    }
+
+    /// Whether a view of the host is laid at or around `path`.
+    pub(super) fn shows(&self, path: &Path) -> bool {
+        let host = |place| self.places.get(place) == Some(&false);
+        path.ancestors().any(host)
     }
 
     /// Notes that something is laid at `path`.
     pub(in crate::plan) fn note_place(&mut self, path: impl Into<PathBuf>, in_memory: bool) {
-        self.places.push((path.into(), in_memory));
+        self.places.insert(path.into(), in_memory);
     }
 }
 
@@ -120,7 +122,7 @@ pub fn name(mount: &Mount) -> String {
 
 /// Refuses two views at one place: one of them could not be seen.
 pub fn refuse_doubles(spec: &Spec, facts: &Facts) -> Result<()> {
-    let mut seen = std::collections::HashMap::new();
+    let mut seen = std::collections::BTreeMap::new();
     for mount in &spec.mounts {
         let target = match mount {
             Mount::Mask { .. } => continue,

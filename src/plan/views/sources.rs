@@ -27,14 +27,16 @@ impl Views<'_> {
 
     /// An empty file or directory that cannot be written, to hide another with.
     pub(in crate::plan) fn take_hidden(&mut self, directory: bool) -> Result<Slot> {
-        let path = match directory {
-            true => self.staged_directory("directory", 0o555)?,
-            false => {
+        let path = match self.hiding[usize::from(directory)] {
+            Some(path) => path,
+            None if directory => self.staged_directory("directory", 0o555)?,
+            None => {
                 let path = self.staged_path("file")?;
-                self.stage_once(Step::MakeFile { path, mode: 0o444 });
+                self.staged.push(must(Step::MakeFile { path, mode: 0o444 }));
                 path
             }
         };
+        self.hiding[usize::from(directory)] = Some(path);
         Ok(self.take_staged(path, true))
     }
 
@@ -174,25 +176,8 @@ impl Views<'_> {
 
     fn staged_directory(&mut self, name: &str, mode: u32) -> Result<Text> {
         let path = self.staged_path(name)?;
-        self.stage_once(Step::MakeDirectory { path, mode });
+        self.staged.push(must(Step::MakeDirectory { path, mode }));
         Ok(path)
-    }
-
-    /// Adds a step, unless one for the same name is there already.
-    fn stage_once(&mut self, step: Step) {
-        let path_of = |step: Step| match step {
-            Step::MakeDirectory { path, .. } | Step::MakeFile { path, .. } => {
-                Some(self.arena.get(path))
-            }
-            _ => None,
-        };
-        if !self
-            .staged
-            .iter()
-            .any(|entry| path_of(entry.step) == path_of(step))
-        {
-            self.staged.push(must(step));
-        }
     }
 
     pub(super) fn take_staged(&mut self, path: Text, read_only: bool) -> Slot {
