@@ -23,7 +23,7 @@ pub fn attempt(line: &Line<'_>) -> anyhow::Result<u8> {
     let layers = attempt::layers(&found, Path::is_dir);
     let kept = value(line, "keep");
     let directory = match kept {
-        Some(directory) => std::path::absolute(directory)?,
+        Some(directory) => named(Path::new(directory))?,
         None => place()?,
     };
 
@@ -58,6 +58,18 @@ pub fn attempt(line: &Line<'_>) -> anyhow::Result<u8> {
         changes::report(&store, &changed, json)?;
     }
     Ok(status)
+}
+
+/// The directory that the user names, with those above it as they are on the host.
+fn named(directory: &Path) -> std::io::Result<PathBuf> {
+    let directory = std::path::absolute(directory)?;
+    let above = directory
+        .parent()
+        .and_then(|above| above.canonicalize().ok());
+    Ok(match (above, directory.file_name()) {
+        (Some(above), Some(name)) => above.join(name),
+        _ => directory,
+    })
 }
 
 /// The value of an option.

@@ -113,7 +113,7 @@ pub static FLAGS: &[Flag] = &[
     Flag::new("Files", "volume", "Bind the host's SRC, with every mount below it, at DST inside (repeatable)",
         |to, value| add(&mut to.spec.mounts, Mount::parse_volume(value)))
         .short('v').takes("SRC[:DST][:ro][,optional|,create]").repeatable(),
-    Flag::new("Files", "mount", "Add a view in docker's form: type=bind|tmpfs|overlay|file|proc|..., source=, target= (repeatable)",
+    Flag::new("Files", "mount", "Add a view in docker's form: type=bind|tmpfs|overlay|file|mask|symlink|proc|..., source=, target= (repeatable)",
         |to, value| add(&mut to.spec.mounts, Mount::parse_mount(value)))
         .takes("TYPE,KEY=VALUE,...").repeatable(),
     Flag::new("Files", "tmpfs", "Mount an empty directory in memory at DST (repeatable)",
@@ -131,7 +131,7 @@ pub static FLAGS: &[Flag] = &[
     Flag::new("Files", "read", "Show the host's PATH where it is there, read-only (repeatable)",
         |to, value| add(&mut to.spec.mounts, path("read", value).map(|path| Mount::same(&path, true))))
         .takes("PATH").repeatable(),
-    Flag::new("Files", "mask", "Hide a file or directory: it is empty inside; no error where nothing is (repeatable)",
+    Flag::new("Files", "mask", "Hide a file or directory, also --hide: it is empty inside; no error where nothing is (repeatable)",
         |to, value| add(&mut to.spec.mounts, path("mask", value).map(|target| Mount::Mask { target })))
         .alias("hide").takes("PATH").repeatable(),
     Flag::new("Files", "hide-env", "Hide .env files of the working directory",
