@@ -443,3 +443,72 @@ fn an_archive_that_is_unpacked_comes_out_as_it_is() {
     assert_eq!(me.read("project/out/tree/sub/two"), "2");
     assert!(!Path::new(&me.home.at("project/tree")).exists());
 }
+
+#[test]
+fn a_package_that_is_unpacked_comes_out_as_its_files() {
+    if !installed(&["dpkg-deb"]) {
+        return;
+    }
+    let me = Person::new();
+    let script = "
+        mkdir -p deb/DEBIAN deb/usr/bin deb/usr/share/doc/tool
+        printf 'Package: tool\nVersion: 1\nArchitecture: all\nMaintainer: me <me@example.test>\nDescription: a tool\n' >deb/DEBIAN/control
+        echo '#!/bin/sh' >deb/usr/bin/tool; chmod 755 deb/usr/bin/tool; echo text >deb/usr/share/doc/tool/README
+        dpkg-deb --root-owner-group -b deb tool.deb >/dev/null; rm -r deb; dpkg -x tool.deb out";
+    let dir = me.try_script(&[], script);
+    me.rootlet(&["apply", &dir, "out"]).ok();
+    assert_eq!(me.read("project/out/usr/share/doc/tool/README"), "text\n");
+    let mode = std::fs::metadata(me.home.at("project/out/usr/bin/tool"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o755);
+    let left = me.changes(&dir);
+    assert!(
+        left.len() == 1 && left[0].starts_with("A ~/project/tool.deb"),
+        "{left:?}"
+    );
+}
+
+#[test]
+fn pip_and_npm_install_into_the_home_and_the_project() {
+    if !installed(&["pip3", "npm"]) {
+        return;
+    }
+    let me = Person::new();
+    me.home.directory("package/hello");
+    me.home
+        .file("package/hello/__init__.py", "GREETING = 'hello'\n");
+    me.home.file(
+        "package/setup.py",
+        "from setuptools import setup\nsetup(name='hello', version='1', packages=['hello'])\n",
+    );
+    me.home.directory("dep");
+    me.home
+        .file("dep/package.json", r#"{"name": "dep", "version": "1.0.0"}"#);
+    me.home
+        .file("dep/index.js", "module.exports = 'from npm'\n");
+    me.home.file(
+        "project/package.json",
+        r#"{"name": "p", "version": "1.0.0"}"#,
+    );
+    let script = "
+        python3 -m venv --system-site-packages --without-pip env
+        env/bin/python -m pip install -q --user --no-index --no-build-isolation --break-system-packages ../package 2>&1 ||
+            env/bin/python -m pip install -q --prefix $HOME/.local --no-index --no-build-isolation ../package
+        (cd ../dep && npm pack --silent --pack-destination ../project >/dev/null)
+        npm install --offline --silent --no-audit --no-fund ./dep-1.0.0.tgz
+        node -e 'console.log(require(\"dep\"))'";
+    let dir = me.try_script(&[], script);
+    assert!(!Path::new(&me.home.at("project/node_modules")).exists());
+    assert!(!Path::new(&me.home.at(".local/lib")).exists());
+    me.rootlet(&["apply", &dir]).ok();
+    let script = "node -e 'console.log(require(\"dep\"))'; cat ~/.local/lib/python3*/site-packages/hello/__init__.py";
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", script])
+        .current_dir(me.home.at("project"))
+        .env("HOME", me.home.text())
+        .stdin(Stdio::null());
+    assert_eq!(finish(command).ok(), "from npm\nGREETING = 'hello'");
+}

@@ -319,6 +319,39 @@ fn layers_that_cannot_be_are_named() {
 }
 
 #[test]
+fn an_upper_on_a_file_system_that_cannot_be_one_is_told_and_nothing_is_left() {
+    let dir = Dir::new();
+    let script = format!(
+        "mkdir /mnt/upper; exec '{ROOTLET}' run -t never --overlay /usr,/srv,upper=/mnt/upper true"
+    );
+    let overlay = format!(
+        "{},/mnt,upper={}",
+        dir.directory("lower"),
+        dir.directory("upper")
+    );
+    let ran = run(["--overlay", &overlay, "sh", "-c", &script]);
+    ran.fails(
+        125,
+        &[
+            "overlay over /usr",
+            "(EINVAL)",
+            "hint: ",
+            "/mnt/upper be upper on a file system",
+        ],
+    );
+    assert_eq!(dir.names(), ["lower", "upper"]);
+    let inside: Vec<_> = std::fs::read_dir(dir.at("upper"))
+        .unwrap()
+        .map(|it| it.unwrap().file_name())
+        .collect();
+    assert_eq!(
+        inside,
+        ["upper"],
+        "the work directory beside it was removed"
+    );
+}
+
+#[test]
 fn two_containers_cannot_write_to_one_upper_and_the_first_goes_on() {
     let place = Dir::new();
     let upper = place.directory("upper");
