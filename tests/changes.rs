@@ -222,11 +222,14 @@ fn a_full_disk_and_a_read_only_one_are_told_and_leave_the_old_files() {
         dir.text()
     );
     let script = format!("cd {}; {script}", dir.text());
-    let out = shell_with(
-        &format!("exec '{ROOTLET}' run -t never -- sh -c \"$1\""),
-        &[script.as_ref()],
-    )
-    .ok();
+    // Other tests make and remove directories beside it meanwhile, each of which would be a piece.
+    let beside = dir.path().parent().unwrap();
+    let words = format!(
+        "exec '{ROOTLET}' run -t never --tmpfs '{}' -v '{}' -v '{ROOTLET}' -- sh -c \"$1\"",
+        beside.display(),
+        dir.text()
+    );
+    let out = shell_with(&words, &[script.as_ref()]).ok();
     assert!(out.contains("No space left on device (ENOSPC)"), "{out}");
     assert!(out.contains("old\nnew\nfile\nother\n"), "{out}");
     assert!(

@@ -110,6 +110,9 @@ fn has_move_mount() -> bool {
 /// Attaches what is in `slot` at `target`, and closes it.
 pub fn attach(task: &mut Task<'_>, slot: Slot, target: Text, read_only: bool) -> Result<(), Errno> {
     let source = task.slot(slot);
+    if source < 0 {
+        return Ok(());
+    }
     let target = task.text(target);
     match task.detached {
         true => {

@@ -107,6 +107,8 @@ pub enum Step {
         slot: Slot,
         /// Whether the copy is made read-only, with every mount in it: before anybody can see it.
         read_only: bool,
+        /// Whether nothing need be there: the slot stays empty then, and nothing is attached.
+        optional: bool,
     },
     /// fsopen("overlay") and fsmount(2): directories seen as one, not yet attached anywhere (Linux 5.11, for `userxattr`:
     /// without privileges the kernel's notes cannot be trusted.* attributes).
@@ -130,7 +132,7 @@ pub enum Step {
         /// Whether nothing will cover it.
         shown: bool,
     },
-    /// move_mount(2): attaches what [`Step::OpenTree`] took.
+    /// move_mount(2): attaches what [`Step::OpenTree`] took, if there was something to take.
     Attach {
         /// Where the descriptor is.
         slot: Slot,
@@ -283,6 +285,8 @@ pub enum Step {
     ScopeSockets,
     /// Nothing: they stay in reach. Only ever what is done instead.
     KeepSockets,
+    /// Nothing: a view that need not be there has lost its place meanwhile. Only ever what is done instead.
+    LeaveOut,
     /// fcntl(F_SETFD, 0): this descriptor stays open across the exec.
     PassFd {
         /// Which.

@@ -96,7 +96,11 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             path,
             slot,
             read_only,
-        } => mounts::open_tree(task, path, slot, read_only),
+            optional,
+        } => match mounts::open_tree(task, path, slot, read_only) {
+            Err(Errno::NOENT) if optional => Ok(()),
+            result => result,
+        },
         Step::OpenOverlay {
             lower,
             upper,
@@ -160,7 +164,7 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
         Step::NoNewPrivileges => ::rustix::thread::set_no_new_privs(true),
         Step::ScopeSockets => sys::scope_abstract_sockets(),
         Step::KeepProc { path } => mounts::keep_proc(task.text(path)),
-        Step::KeepSockets => Ok(()),
+        Step::KeepSockets | Step::LeaveOut => Ok(()),
         Step::PassFd { fd } => sys::keep_across_exec(fd),
         Step::RestoreSignalMask => {
             sys::set_signal_mask(task.mask);

@@ -122,6 +122,7 @@ impl Plan {
                 path,
                 slot,
                 read_only,
+                ..
             } => {
                 let open = format!(
                     "open_tree({:?}, OPEN_TREE_CLONE|AT_RECURSIVE) = #{}",
@@ -403,6 +404,12 @@ impl Plan {
                 "landlock_create_ruleset(LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET); landlock_restrict_self()",
                 "landlock(7)",
                 "they belong to the network, which is the host's; D-Bus and X may listen there",
+            ),
+            Step::LeaveOut => described(
+                "leave it out",
+                "(nothing)",
+                "move_mount(2)",
+                "its place has gone since it was found",
             ),
             Step::KeepSockets => described(
                 "leave abstract sockets of the host in reach",

@@ -99,7 +99,8 @@ impl<'a> Views<'a> {
                     Some(target) => target.clone(),
                     None => absolute(path, facts)?,
                 };
-                let slot = self.take(path, *read_only)?;
+                let optional = *missing == Missing::Optional;
+                let slot = self.take_some(path, *read_only, optional)?;
                 self.place(mount, &target, *source == Source::File)?;
                 self.attach(slot, &target, *read_only)
             }
@@ -125,7 +126,11 @@ impl<'a> Views<'a> {
                 }
                 let slot = self.take_overlay(mount, source, facts, strict)?;
                 self.place(mount, target, false)?;
-                self.attach(slot, target, false)
+                self.attach(slot, target, false)?;
+                if let Some(entry) = self.laid.last_mut().filter(|_| *optional && !strict) {
+                    entry.instead = Some(Step::LeaveOut);
+                }
+                Ok(())
             }
             Mount::File {
                 target,

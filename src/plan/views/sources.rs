@@ -15,12 +15,23 @@ use std::path::{Component, Path, PathBuf};
 impl Views<'_> {
     /// A file or directory of the host.
     pub(in crate::plan) fn take(&mut self, path: &Path, read_only: bool) -> Result<Slot> {
+        self.take_some(path, read_only, false)
+    }
+
+    /// The same, with `optional` if it need not be there.
+    pub(super) fn take_some(
+        &mut self,
+        path: &Path,
+        read_only: bool,
+        optional: bool,
+    ) -> Result<Slot> {
         let slot = self.slots.next();
         let path = self.arena.text(path)?;
         self.taken.push(must(Step::OpenTree {
             path,
             slot,
             read_only,
+            optional,
         }));
         Ok(slot)
     }
@@ -84,6 +95,7 @@ impl Views<'_> {
                 path: self.arena.text(path)?,
                 slot,
                 read_only: true,
+                optional: true,
             }),
             None => None,
         };
@@ -186,6 +198,7 @@ impl Views<'_> {
             path,
             slot,
             read_only,
+            optional: false,
         }));
         slot
     }
