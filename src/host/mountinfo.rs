@@ -2,8 +2,9 @@
 
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::ffi::OsString;
+use std::io::Read;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 /// One mount: a line of mountinfo.
@@ -19,8 +20,6 @@ pub struct MountPoint {
     pub path: PathBuf,
     /// The type of its file system, with the subtype after a dot: `ext4`, `fuse.sshfs`.
     pub kind: OsString,
-    /// What is mounted, in the words of the file system: a device, a server, or anything.
-    pub source: OsString,
     /// Whether this mount is read-only.
     pub read_only: bool,
     /// Whether the file system is read-only, at each place where it is mounted.
@@ -43,8 +42,11 @@ impl MountInfo {
     /// When it cannot be read: /proc is not mounted.
     pub fn read() -> Result<Self> {
         let path = "/proc/self/mountinfo";
-        let text =
-            std::fs::read(path).map_err(|error| Error::setup(format!("read {path}"), error))?;
+        // The kernel does not tell the size. Room enough for most machines keeps it to two reads.
+        let mut text = Vec::with_capacity(1 << 14);
+        std::fs::File::open(path)
+            .and_then(|mut file| file.read_to_end(&mut text))
+            .map_err(|error| Error::setup(format!("read {path}"), error))?;
         Ok(Self::parse(&text))
     }
 
@@ -130,13 +132,11 @@ fn parse_line(line: &[u8]) -> std::result::Result<MountPoint, &'static str> {
     let options = next("no mount options")?;
     while next("no separator")? != b"-" {}
     let kind = unescaped(next("no file system type")?);
-    let rest: Vec<&[u8]> = fields.collect();
-    // A source that is empty leaves nothing between two blanks.
-    let (source, super_options) = match rest[..] {
-        [source, options, ..] => (source, options),
-        [options] => (&b""[..], options),
-        [] => return Err("no options of the file system"),
-    };
+    // The source comes between, but an empty one leaves nothing between two blanks.
+    let super_options = fields
+        .take(2)
+        .last()
+        .ok_or("no options of the file system")?;
     if !place.is_absolute() {
         return Err("the mount point is not absolute");
     }
@@ -146,7 +146,6 @@ fn parse_line(line: &[u8]) -> std::result::Result<MountPoint, &'static str> {
         root,
         path: place,
         kind: OsString::from_vec(kind),
-        source: OsString::from_vec(unescaped(source)),
         read_only: has_ro(options),
         file_system_read_only: has_ro(super_options),
     })
@@ -196,12 +195,6 @@ impl MountPoint {
     pub fn is_read_only(&self) -> bool {
         self.read_only || self.file_system_read_only
     }
-
-    /// The type without its subtype: `fuse` for `fuse.sshfs`.
-    pub fn main_kind(&self) -> &OsStr {
-        let bytes = self.kind.as_bytes();
-        OsStr::from_bytes(bytes.split(|&byte| byte == b'.').next().unwrap_or(bytes))
-    }
 }
 
 #[cfg(test)]
@@ -226,12 +219,10 @@ mod tests {
                 root: "/mnt1".into(),
                 path: "/mnt 2\\#".into(),
                 kind: "fuse.x".into(),
-                source: "/dev/a\tb".into(),
                 read_only: false,
                 file_system_read_only: true,
             }]
         );
-        assert_eq!(info.mounts[0].main_kind(), "fuse");
         assert!(info.mounts[0].is_read_only());
     }
 
@@ -242,7 +233,6 @@ mod tests {
         let info = MountInfo::parse(text);
         let ids: Vec<u32> = info.mounts.iter().map(|mount| mount.id).collect();
         assert_eq!(ids, [1, 4, 6]);
-        assert_eq!(info.mounts[1].source, "");
         assert_eq!(info.mounts[2].path, Path::new("/e\\04"));
         assert_eq!(
             info.skipped,

@@ -88,31 +88,17 @@ pub fn preset(
         as_it_is("/sys".into(), false),
     ];
     let mut rest = layers.iter().zip(parts).peekable();
-    // What is seen around a piece: the host's tree, or a made-up one in which everything has to be laid.
-    let mut around: Vec<(&Path, bool)> = vec![(Path::new("/"), false)];
-    for piece in &found.pieces {
+    for piece in found.clone().on_a_copy().pieces {
         let path = piece.path();
-        around.retain(|(place, _)| path.starts_with(place));
-        let made_up = around.last().is_some_and(|(_, made_up)| *made_up);
-        match piece {
-            Piece::Overlay { .. } | Piece::Picture { .. } => {
-                let is_picture = matches!(piece, Piece::Picture { .. });
-                // Those for everybody come right after the overlay that they lie in.
-                while let Some((layer, parts)) = rest.next_if(|(layer, _)| {
-                    layer.path == path || (!is_picture && layer.path.starts_with(path))
-                }) {
-                    mounts.push(overlay(layer, parts));
-                }
-                around.push((path, is_picture));
-            }
-            Piece::Bind { .. } | Piece::Directory { .. } | Piece::File { .. } => {
-                if made_up {
-                    mounts.push(as_it_is(path.to_path_buf(), true));
-                }
-                around.push((path, false));
-            }
-            // It stands in a directory that is seen as it is.
-            Piece::Symlink { .. } => {}
+        if !piece.catches_writes() {
+            mounts.push(as_it_is(path.to_path_buf(), true));
+        }
+        // Those for everybody come right after the overlay that they lie in.
+        let is_overlay = matches!(piece, Piece::Overlay { .. });
+        let belongs =
+            |layer: &Layer<'_>| layer.path == path || (is_overlay && layer.path.starts_with(path));
+        while let Some((layer, parts)) = rest.next_if(|(layer, _)| belongs(layer)) {
+            mounts.push(overlay(layer, parts));
         }
     }
     mounts.push(Mount::Mask {
@@ -155,10 +141,16 @@ pub fn make_picture(place: &Path, path: &Path, holds: &[Held]) -> Result<()> {
     Ok(())
 }
 
-/// A copy with the mode and the time of the file; one that is gone meanwhile is left out.
+/// A copy with the mode and the time of the file; one that is gone meanwhile is left out. One that may be written but not
+/// read is empty, and cannot be read either.
 fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    use std::io::ErrorKind::{NotFound, PermissionDenied};
     match std::fs::copy(from, to) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == NotFound => return Ok(()),
+        Err(error) if error.kind() == PermissionDenied => {
+            std::fs::File::create(to)?;
+            return std::fs::set_permissions(to, from.metadata()?.permissions());
+        }
         result => result?,
     };
     let time = from.metadata()?.modified()?;

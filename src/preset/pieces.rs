@@ -108,6 +108,37 @@ pub struct Pieces {
     pub uncovered: Vec<(PathBuf, String)>,
 }
 
+impl Pieces {
+    /// What of the pieces is left to lay when the root begins as a copy of the host's whole tree, with every mount, and
+    /// read-only (open_tree, mount_setattr with AT_RECURSIVE).
+    ///
+    /// The copy has everything that is not written to: all that is left are the overlays, and what lies in the made-up
+    /// directories.
+    pub fn on_a_copy(self) -> Self {
+        let mut pictures = BTreeSet::new();
+        let mut left = Vec::new();
+        for piece in self.pieces {
+            let path = piece.path().to_path_buf();
+            let in_picture = path.parent().is_some_and(|above| pictures.contains(above));
+            match piece {
+                Piece::Picture { .. } => _ = pictures.insert(path),
+                Piece::Directory { path } if in_picture => {
+                    left.push(Piece::Bind { path });
+                    continue;
+                }
+                Piece::Overlay { .. } => {}
+                _ if in_picture => {}
+                _ => continue,
+            }
+            left.push(piece);
+        }
+        Pieces {
+            pieces: left,
+            uncovered: self.uncovered,
+        }
+    }
+}
+
 /// The pieces that the machine's root is put together from, without /proc, /sys and /dev.
 ///
 /// `mounts` are those that can be seen ([`MountInfo::visible`](crate::host::mountinfo::MountInfo::visible)).
@@ -178,16 +209,16 @@ impl<'a, L: Look> Walk<'a, L> {
             }
             return self.bind(path);
         }
-        if !self.look.may_search(path) {
-            // Nothing below can be reached, whatever is mounted there.
-            return self.lay(Piece::Bind { path: path.into() });
-        }
         if path != Path::new("/") && self.below(path).is_empty() {
             let path = path.to_path_buf();
             return self.lay(match self.look.may_hold_something_to_write(&path) {
                 true => Piece::Overlay { path },
                 false => Piece::Bind { path },
             });
+        }
+        if !self.look.may_search(path) {
+            // Nothing below can be reached, whatever is mounted there.
+            return self.lay(Piece::Bind { path: path.into() });
         }
         self.skeleton(path);
     }
@@ -264,6 +295,7 @@ impl<'a, L: Look> Walk<'a, L> {
             self.lay(Piece::Bind { path: path.into() });
         }
     }
+
     /// What a name in a skeleton stands for.
     fn what(&mut self, path: &Path, kind: EntryKind) -> What {
         match kind {

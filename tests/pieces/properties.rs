@@ -3,7 +3,7 @@
 use crate::recorded::{Node, Recorded};
 use rootlet::host::look::EntryKind;
 use rootlet::host::mountinfo::{MountInfo, MountPoint};
-use rootlet::preset::pieces::{Piece, Pieces, What, pieces};
+use rootlet::preset::pieces::{Held, Piece, Pieces, What, pieces};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -111,8 +111,8 @@ impl Node {
 }
 
 fn grow(chance: &mut Chance, nodes: &mut BTreeMap<PathBuf, Node>, path: PathBuf, depth: usize) {
-    let is_directory = depth == 0 || chance.below(3) > 0;
-    let node = node(chance, is_directory);
+    let directory = depth == 0 || chance.below(3) > 0;
+    let node = node(chance, directory);
     let directory = node.kind == EntryKind::Directory;
     nodes.insert(path.clone(), node);
     for name in ["a", "ab", "b", "c"] {
@@ -261,48 +261,81 @@ fn parents_come_before_children_and_have_a_place_for_them() {
     });
 }
 
+/// Whether `piece`, which is what is seen at `path`, catches what is written to that file or directory.
+fn catches(piece: &Piece, path: &Path, directory: bool) -> bool {
+    match piece {
+        Piece::Overlay { .. } => true,
+        Piece::Picture {
+            path: place,
+            writable,
+            ..
+        } if directory => place == path && *writable,
+        Piece::Picture {
+            path: place, holds, ..
+        } => {
+            let is_copy =
+                |held: &Held| path.file_name() == Some(&held.name) && held.what == What::Copy;
+            path.parent() == Some(place) && holds.iter().any(is_copy)
+        }
+        _ => false,
+    }
+}
+
+/// Checks that each place that the caller can write to is caught by `found` or told of; says how many there are.
+fn check_caught(machine: &Machine, found: &Pieces) -> usize {
+    let mut checked = 0;
+    for (path, node) in &machine.files.0 {
+        let directory = node.kind == EntryKind::Directory;
+        if !machine.can_write(path, node) || !directory && node.kind != EntryKind::File {
+            continue;
+        }
+        checked += 1;
+        let mut told = found.uncovered.iter();
+        let told = told.any(|(place, _)| path.starts_with(place));
+        let over = found.pieces.iter().filter(|p| path.starts_with(p.path()));
+        let seen = over
+            .max_by_key(|piece| piece.path().components().count())
+            .unwrap();
+        assert!(catches(seen, path, directory) || told, "{path:?} {seen:?}");
+    }
+    checked
+}
+
 #[test]
 fn what_the_caller_can_write_is_caught_or_told_of() {
     let checked = std::cell::Cell::new(0);
+    every(|machine, found| checked.set(checked.get() + check_caught(machine, found)));
+    let checked = checked.get();
+    assert!(checked > 10_000, "only {checked} were checked");
+}
+
+#[test]
+fn on_a_copy_of_the_tree_the_same_is_caught() {
     every(|machine, found| {
-        for (path, node) in &machine.files.0 {
-            let directory = node.kind == EntryKind::Directory;
-            if !machine.can_write(path, node) || !directory && node.kind != EntryKind::File {
-                continue;
-            }
-            checked.set(checked.get() + 1);
-            let told = found
-                .uncovered
-                .iter()
-                .any(|(place, _)| path.starts_with(place));
-            let over = found.pieces.iter().filter(|p| path.starts_with(p.path()));
-            let seen = over.max_by_key(|piece| piece.path().components().count());
-            let caught = match seen.unwrap() {
-                Piece::Overlay { .. } => true,
-                Piece::Picture {
-                    path: place,
-                    writable,
-                    holds,
-                } if directory => place == path && *writable && !holds.is_empty(),
-                Piece::Picture {
-                    path: place, holds, ..
-                } => {
-                    let is_copy = |held: &&_| {
-                        let rootlet::preset::pieces::Held { name, what } = held;
-                        path.file_name() == Some(name) && *what == What::Copy
-                    };
-                    path.parent() == Some(place) && holds.iter().any(|held| is_copy(&held))
-                }
-                _ => false,
-            };
-            assert!(caught || told, "{path:?} {seen:?}");
-        }
+        let mut left = found.clone().on_a_copy();
+        left.pieces.insert(0, Piece::Bind { path: "/".into() });
+        check_caught(machine, &left);
     });
-    assert!(
-        checked.get() > 10_000,
-        "only {} were checked",
-        checked.get()
-    );
+}
+
+#[test]
+fn on_a_copy_of_the_tree_what_a_picture_hides_is_laid_again_and_nothing_else() {
+    every(|_, found| {
+        let left = found.clone().on_a_copy().pieces;
+        let mut held_places = BTreeSet::new();
+        for piece in &left {
+            let Piece::Picture { path, holds, .. } = piece else {
+                continue;
+            };
+            let laid = |held: &&Held| matches!(held.what, What::File | What::Directory);
+            held_places.extend(holds.iter().filter(laid).map(|held| path.join(&held.name)));
+        }
+        for piece in &left {
+            let held = held_places.remove(piece.path());
+            assert!(held || piece.catches_writes(), "{piece:?}");
+        }
+        assert_eq!(held_places, BTreeSet::new(), "would be empty");
+    });
 }
 
 #[test]
