@@ -189,6 +189,61 @@ fn an_apply_that_is_killed_leaves_each_file_old_or_new_and_can_be_done_again() {
 }
 
 #[test]
+fn each_sort_of_change_has_its_letter() {
+    let host = Host {
+        tree: Dir::new(),
+        store: Dir::new(),
+    };
+    let inside = |script: &str| {
+        shell_with(
+            &format!("cd \"$1\"; {script}"),
+            &[host.tree.path().as_os_str()],
+        )
+        .ok()
+    };
+    inside(
+        "mkdir d e gone kept; echo one >same; echo one >changed; echo one >deleted; echo a >mode; echo a >d/below
+         touch gone/1 gone/2; ln -s a link; echo x >to-directory; echo y >e/to-go",
+    );
+    let script = "echo two >added; echo more >>changed; rm deleted; chmod 600 mode; echo b >d/below; rm -r gone; ln -snf b link
+        rm to-directory; mkdir to-directory; touch to-directory/file; rm -r e; echo file >e; : >>same; mkfifo pipe; chmod 700 kept";
+    let mut command = Command::new(ROOTLET);
+    command
+        .args(["try", "-t", "never", "--keep"])
+        .arg(host.kept())
+        .args(["--", "sh", "-ec", script])
+        .current_dir(host.tree.path())
+        .stdin(Stdio::null());
+    finish(command).ok();
+    let changes = host.open().changes().unwrap();
+    let letters: Vec<String> = changes
+        .list
+        .iter()
+        .map(|change| {
+            let path = change.path.strip_prefix(host.tree.path()).unwrap();
+            format!("{} {}", change.kind.letter(), path.display())
+        })
+        .collect();
+    assert_eq!(
+        letters,
+        [
+            "A added",
+            "C changed",
+            "C d/below",
+            "D deleted",
+            "T e",
+            "D gone",
+            "M kept",
+            "C link",
+            "M mode",
+            "A pipe",
+            "T to-directory",
+            "A to-directory/file",
+        ]
+    );
+}
+
+#[test]
 fn hard_links_among_the_changes_stay_links() {
     let host = Host::new(4);
     let mut command = Command::new(ROOTLET);
