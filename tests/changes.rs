@@ -113,6 +113,18 @@ impl Host {
         finish(command).ok()
     }
 
+    /// Does a shell script in a try.
+    fn try_script(&self, script: &str) {
+        let mut command = Command::new(ROOTLET);
+        command
+            .args(["try", "-t", "never", "--keep"])
+            .arg(self.kept())
+            .args(["--", "sh", "-ec", script])
+            .current_dir(self.tree.path())
+            .stdin(Stdio::null());
+        finish(command).ok();
+    }
+
     fn apply(&self) -> rootlet::changes::Applied {
         self.open()
             .apply(&Patterns::default(), false, &mut |_| ())
@@ -207,14 +219,7 @@ fn each_sort_of_change_has_its_letter() {
     );
     let script = "echo two >added; echo more >>changed; rm deleted; chmod 600 mode; echo b >d/below; rm -r gone; ln -snf b link
         rm to-directory; mkdir to-directory; touch to-directory/file; rm -r e; echo file >e; : >>same; mkfifo pipe; chmod 700 kept";
-    let mut command = Command::new(ROOTLET);
-    command
-        .args(["try", "-t", "never", "--keep"])
-        .arg(host.kept())
-        .args(["--", "sh", "-ec", script])
-        .current_dir(host.tree.path())
-        .stdin(Stdio::null());
-    finish(command).ok();
+    host.try_script(script);
     let changes = host.open().changes().unwrap();
     let letters: Vec<String> = changes
         .list
@@ -246,19 +251,7 @@ fn each_sort_of_change_has_its_letter() {
 #[test]
 fn hard_links_among_the_changes_stay_links() {
     let host = Host::new(4);
-    let mut command = Command::new(ROOTLET);
-    command
-        .args(["try", "-t", "never", "--keep"])
-        .arg(host.kept())
-        .args([
-            "--",
-            "sh",
-            "-ec",
-            "echo x >one; ln one two; mkdir -p new; ln one new/three",
-        ])
-        .current_dir(host.tree.path())
-        .stdin(Stdio::null());
-    finish(command).ok();
+    host.try_script("echo x >one; ln one two; mkdir -p new; ln one new/three");
     host.apply();
     let inode = |name: &str| std::fs::metadata(host.tree.at(name)).unwrap().ino();
     assert_eq!([inode("two"), inode("new/three")], [inode("one"); 2]);
@@ -297,19 +290,7 @@ fn a_full_disk_and_a_read_only_one_are_told_and_leave_the_old_files() {
 fn a_link_on_the_host_does_not_lead_an_apply_elsewhere() {
     let host = Host::new(1);
     std::fs::create_dir_all(host.tree.at("place/inner")).unwrap();
-    let mut command = Command::new(ROOTLET);
-    command
-        .args(["try", "-t", "never", "--keep"])
-        .arg(host.kept())
-        .args([
-            "--",
-            "sh",
-            "-c",
-            "echo x >place/inner/file; echo y >place/new",
-        ])
-        .current_dir(host.tree.path())
-        .stdin(Stdio::null());
-    finish(command).ok();
+    host.try_script("echo x >place/inner/file; echo y >place/new");
     let outside = Dir::new();
     outside.directory("inner");
     std::fs::remove_dir_all(host.tree.at("place")).unwrap();
@@ -335,14 +316,7 @@ fn what_a_command_has_put_into_a_store_is_not_trusted() {
         python3 -c 'import os
 for _ in range(3000): os.mkdir("d"); os.chdir("d")
 open("deep", "w").write("x")'"#;
-    let mut command = Command::new(ROOTLET);
-    command
-        .args(["try", "-t", "never", "--keep"])
-        .arg(host.kept())
-        .args(["--", "sh", "-c", script])
-        .current_dir(host.tree.path())
-        .stdin(Stdio::null());
-    finish(command).ok();
+    host.try_script(script);
     let mut list = Command::new(ROOTLET);
     list.arg("changes").arg(host.kept()).stdin(Stdio::null());
     let out = finish(list).ok();

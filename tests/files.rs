@@ -4,21 +4,12 @@ mod support;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use support::{Dir, PROGRAMS, ROOTLET, inside, rootfs, run, shell, shell_with};
+use support::{Dir, PROGRAMS, ROOTLET, in_root, inside, rootfs, run, shell, shell_with};
 
 /// A container whose command is `rootlet run ARGUMENTS`, after `prepare` has made mounts that the host does not have.
 fn nested(prepare: &str, arguments: &[&str]) -> support::Ran {
     let script = format!(r#"set -e; {prepare}; exec "$0" run -t never "$@""#);
     run(["sh", "-c", &script, ROOTLET].iter().chain(arguments))
-}
-
-/// What a script prints in the root file system `root`.
-#[track_caller]
-fn in_root(root: &Dir, options: &[&str], script: &str) -> String {
-    inside(
-        &[&["--rootfs", root.text()], &PROGRAMS[..], options].concat(),
-        script,
-    )
 }
 
 #[test]

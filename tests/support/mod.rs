@@ -238,3 +238,12 @@ pub fn rootfs() -> Dir {
     }
     dir
 }
+
+/// What a script prints in the root file system `root`.
+#[track_caller]
+pub fn in_root(root: &Dir, options: &[&str], script: &str) -> String {
+    inside(
+        &[&["--rootfs", root.text()], &PROGRAMS[..], options].concat(),
+        script,
+    )
+}
