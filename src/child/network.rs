@@ -53,9 +53,9 @@ pub fn start(task: &mut Task<'_>) -> Result<(), Errno> {
         .cast::<c_void>();
     // Descriptors are shared, since one is the result.
     let flags = (::libc::CLONE_VM | ::libc::CLONE_FILES) as u64;
-    // SAFETY: the stack is that process's alone, and what it is told is behind a shared reference that outlives it:
-    // `join` waits for it, and without that the end of this process is near, whose memory stays while another uses it.
-    // `make` makes system calls only.
+    // SAFETY: the stack is that process's alone, and what it is told is behind a shared reference. Both outlive it: `join`
+    // waits for it, and if this process ends before that, so does its PID namespace, for which the kernel waits until
+    // nobody is left in it. `make` makes system calls only.
     task.network_pid = unsafe { sys::clone(flags, stack, make, argument) }?;
     Ok(())
 }

@@ -236,12 +236,14 @@ fn parent_list(
 }
 
 /// The user namespace, and the PID namespace: only a clone makes its first process. It shares the launcher's memory where
-/// it can: the kernel lets nobody enter a time namespace who shares memory (EUSERS, setns(2)).
+/// it can. Nobody may enter a time namespace who shares memory (EUSERS, setns(2)). And without a PID namespace a process
+/// of the container may live on for a moment when the first has ended, in memory that the launcher uses again.
 fn clone_flags(spec: &Spec) -> u64 {
     let flag = |wanted, flag: i32| if wanted { flag as u64 } else { 0 };
+    let own_pids = !spec.shares(Share::Pid);
     libc::CLONE_NEWUSER as u64
-        | flag(!spec.shares(Share::Pid), libc::CLONE_NEWPID)
-        | flag(!setup::has_clocks(spec), libc::CLONE_VM)
+        | flag(own_pids, libc::CLONE_NEWPID)
+        | flag(own_pids && !setup::has_clocks(spec), libc::CLONE_VM)
 }
 
 fn enforced(spec: &Spec, ids: &identity::Ids) -> Enforced {

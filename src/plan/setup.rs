@@ -101,7 +101,7 @@ pub fn list(
             ignore: false,
         }));
     }
-    let meanwhile = spec.net == Net::None && !has_clocks(spec);
+    let meanwhile = makes_network_meanwhile(spec);
     if meanwhile {
         list.push(must(Step::StartNetwork));
     }
@@ -187,6 +187,13 @@ fn is_tied(spec: &Spec, facts: &Facts) -> bool {
     facts.main_thread || !spec.init
 }
 
+/// Whether a process of its own makes the network namespace. It shares the memory of the one that sets up: so not where
+/// there are clocks, since nobody may enter a time namespace who shares memory, and not without a PID namespace, whose end
+/// is its end too, before anybody uses that memory again.
+fn makes_network_meanwhile(spec: &Spec) -> bool {
+    spec.net == Net::None && !has_clocks(spec) && !spec.shares(Share::Pid)
+}
+
 /// The namespaces that the new process makes, while the launcher writes its id maps: they need capabilities, which it has
 /// from the start, but no ids.
 fn namespaces(spec: &Spec) -> Vec<Step> {
@@ -195,10 +202,8 @@ fn namespaces(spec: &Spec) -> Vec<Step> {
         (!spec.shares(Share::Ipc), libc::CLONE_NEWIPC),
         (!spec.shares(Share::Uts), libc::CLONE_NEWUTS),
         (!spec.shares(Share::Cgroup), libc::CLONE_NEWCGROUP),
-        // Elsewhere a process makes it meanwhile, which would share this one's memory: then no time namespace may be
-        // entered.
         (
-            spec.net == Net::None && has_clocks(spec),
+            spec.net == Net::None && !makes_network_meanwhile(spec),
             libc::CLONE_NEWNET,
         ),
         (has_clocks(spec), libc::CLONE_NEWTIME),
