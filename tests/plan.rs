@@ -570,6 +570,18 @@ fn the_order_of_a_launch_holds(plan: &Plan, spec: &Spec, main_thread: bool) {
     );
     assert_eq!(old_root.is_some(), !spec.root.is_host());
     assert_eq!(steps.last(), Some(&Step::Exec));
+    let shares_memory = plan.clone_flags & libc::CLONE_VM as u64 != 0;
+    let own_pids = plan.clone_flags & libc::CLONE_NEWPID as u64 != 0;
+    assert_eq!(
+        shares_memory,
+        own_pids && spec.monotonic.is_none(),
+        "memory is shared where the end of process 1 is the end of all"
+    );
+    assert!(shares_memory || !steps.contains(&Step::StartNetwork));
+    assert_eq!(
+        steps.contains(&Step::StartNetwork),
+        steps.contains(&Step::JoinNetwork)
+    );
     // Where there is no init, nobody else can tell that set-up has come to its end.
     assert_eq!(steps.contains(&Step::Ready), !spec.init);
     assert_eq!(plan.init.is_empty(), !spec.init);
