@@ -96,7 +96,10 @@ fn place() -> Result<PathBuf> {
         .recursive(true)
         .mode(0o700)
         .create(&tries)
-        .map_err(|error| Error::setup(format!("make {}", tries.display()), error))?;
+        .map_err(|error| {
+            Error::setup(format!("make {}", tries.display()), error)
+                .with_hint("changes are kept there; say where else with --keep DIR")
+        })?;
     let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
     let name = now.trim_end_matches('Z').replace(':', "-");
     let more = (2..).map(|number| format!("{name}-{number}"));
