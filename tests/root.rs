@@ -3,7 +3,7 @@
 mod support;
 
 use std::os::unix::fs::MetadataExt;
-use support::{Dir, field, inside, run, shell_with};
+use support::{Dir, ROOTLET, field, inside, run, shell_with};
 
 const RANGE: [&str; 4] = ["--uidmap", "0:100000:65536", "--gidmap", "0:100000:65536"];
 
@@ -101,5 +101,29 @@ fn nothing_is_left_when_rootlet_with_a_range_is_killed() {
             (output.read_line(&mut line).unwrap(), &*line),
             (0, "ready\n")
         );
+    }
+}
+
+#[test]
+fn a_try_by_root_catches_what_is_written_and_says_what_cannot_be() {
+    if !support::is_root() {
+        return support::skip("this is about being root");
+    }
+    let dir = Dir::new();
+    let kept = dir.at("kept");
+    let script =
+        "echo x >/etc/rootlet-was-here; id -u; if (: >/rootlet-was-here) 2>&-; then exit 9; fi";
+    let mut command = std::process::Command::new(ROOTLET);
+    command
+        .args([
+            "try", "-t", "never", "--keep", &kept, "--", "sh", "-c", script,
+        ])
+        .stdin(std::process::Stdio::null());
+    let ran = support::finish(command);
+    assert_eq!((ran.status, ran.out.as_str()), (0, "0"), "{ran:#?}");
+    assert!(ran.err.contains("note: / is read-only"), "{ran:#?}");
+    assert!(ran.err.contains("A /etc/rootlet-was-here"), "{ran:#?}");
+    for path in ["/etc/rootlet-was-here", "/rootlet-was-here"] {
+        assert!(!std::path::Path::new(path).exists(), "{path}");
     }
 }

@@ -261,13 +261,25 @@ impl<'a, L: Look> Walk<'a, L> {
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         self.note_missing(path, &entries.iter().map(|e| e.name.as_os_str()).collect());
 
-        let writable = self.look.may_write(path);
+        // The root itself stays the host's, read-only: nothing can be laid on it.
+        let is_root = path == Path::new("/");
+        if is_root && self.look.may_write(path) {
+            self.refuse(path, "new names in the root itself are not caught");
+        }
+        let writable = !is_root && self.look.may_write(path);
         let held: Vec<Held> = entries
             .into_iter()
             .map(|entry| {
-                let what = self.what(&path.join(&entry.name), entry.kind);
+                let place = path.join(&entry.name);
                 let name = entry.name;
-                Held { name, what }
+                match self.what(&place, entry.kind) {
+                    What::Copy if is_root => {
+                        self.refuse(&place, "it lies in the root itself");
+                        let what = What::File;
+                        Held { name, what }
+                    }
+                    what => Held { name, what },
+                }
             })
             .collect();
         let start = self.found.pieces.len();
