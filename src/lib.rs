@@ -20,6 +20,7 @@
 
 pub mod changes;
 pub mod child;
+pub mod doctor;
 pub mod error;
 pub mod front;
 pub mod host;

@@ -306,7 +306,7 @@ fn a_hidden_proc_is_stepped_down_from_aloud_or_refused() {
         125,
         &[
             "mount proc on /proc: Operation not permitted (EPERM)",
-            "hint: parts of /proc are hidden",
+            "hint: parts are hidden here (",
         ],
     );
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Each stage, and those of ours that it may use.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("spec", &["error"]),
     ("host", &["spec", "sys", "error"]),
     ("plan", &["spec", "host", "child", "error"]),
@@ -12,6 +12,12 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("front", &["spec", "error"]),
     ("changes", &["error"]),
     ("preset", &["spec", "host", "error"]),
+    (
+        "doctor",
+        &[
+            "preset", "parent", "plan", "child", "host", "spec", "sys", "error",
+        ],
+    ),
     ("sys", &[]),
 ];
 

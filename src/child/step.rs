@@ -294,8 +294,37 @@ pub enum Step {
     },
     /// rt_sigprocmask(2): the caller's mask.
     RestoreSignalMask,
+    /// Asks the kernel whether a call is there; only in a trial ([`crate::plan::Plan::trial`]).
+    Ask(Question),
     /// Tells the launcher that all is set up, where no init tells it that the command has been executed.
     Ready,
     /// execve(2), in each directory of PATH in turn.
     Exec,
+}
+
+/// What a trial asks: see [`crate::sys::probe`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Whether unshare(0) gets through.
+    Unshare,
+    /// Whether mount(2) gets through.
+    Mount,
+    /// Whether clone3(2) is there.
+    Clone3,
+    /// Whether close_range(2) is there.
+    CloseRange,
+    /// Whether open_tree(2) is there.
+    OpenTree,
+    /// Whether mount_setattr(2) makes the whole tree read-only.
+    MountSetattr,
+    /// Whether openat2(2) is there.
+    OpenAt2,
+    /// Whether pidfd_open(2) is there.
+    Pidfd,
+    /// Whether a system call filter can be installed.
+    Filter,
+    /// Whether Landlock is there, and switched on.
+    Landlock,
+    /// Whether a tunnel device can be made.
+    Tun,
 }

@@ -7,7 +7,7 @@ use ::rustix::io::Errno;
 use ::rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 
 use super::record::{Kind, Place, Process};
-use super::step::{Entry, FAILED, Slot, Step, Text};
+use super::step::{Entry, FAILED, Question, Slot, Step, Text};
 use super::{Task, borrow, files, init, mounts, network, terminal};
 use crate::sys;
 
@@ -170,6 +170,7 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             sys::set_signal_mask(task.mask);
             Ok(())
         }
+        Step::Ask(question) => ask(question),
         Step::Ready => {
             task.report(Kind::Ready, Process::Command, 0, 0);
             Ok(())
@@ -180,6 +181,22 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             task.executed = false;
             Err(errno)
         }
+    }
+}
+
+fn ask(question: Question) -> Result<(), Errno> {
+    match question {
+        Question::Unshare => sys::probe::unshare_nothing(),
+        Question::Mount => sys::probe::mount_nothing(),
+        Question::Clone3 => sys::probe::clone3(),
+        Question::CloseRange => sys::close_range(u32::MAX, u32::MAX),
+        Question::OpenTree => sys::probe::open_tree(),
+        Question::MountSetattr => sys::set_read_only(::libc::AT_FDCWD, c"/", ::libc::AT_RECURSIVE),
+        Question::OpenAt2 => sys::probe::openat2(),
+        Question::Pidfd => sys::probe::pidfd_open(),
+        Question::Filter => sys::probe::filter(),
+        Question::Landlock => sys::probe::landlock_version().map(drop),
+        Question::Tun => sys::probe::tun(),
     }
 }
 

@@ -5,6 +5,7 @@
 mod agreement;
 mod attempt;
 mod changes;
+mod doctor;
 mod report;
 mod run;
 
@@ -44,6 +45,8 @@ enum Verb {
     Apply(changes::ApplyLine),
     /// Forget what a try has changed
     Drop(changes::DropLine),
+    /// Say what this host allows, why not, and what can be done about it
+    Doctor(doctor::DoctorLine),
 }
 
 /// The verbs that launch a container; they have the same options.
@@ -127,6 +130,7 @@ fn ask_clap(words: &[OsString]) -> anyhow::Result<u8> {
                 Some(Verb::Diff(chosen)) => changes::diff(&chosen),
                 Some(Verb::Apply(line)) => changes::apply(&line),
                 Some(Verb::Drop(line)) => changes::drop_stores(&line),
+                Some(Verb::Doctor(line)) => doctor::doctor(&line),
             }
         }
         Err(error) => misread(&error),

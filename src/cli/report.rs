@@ -2,7 +2,7 @@
 
 use rootlet::child::record::Process;
 use rootlet::child::step::Step;
-use rootlet::error::{Errno, Error};
+use rootlet::error::Error;
 use rootlet::plan::describe::signal_name;
 use rootlet::plan::explain::process_name;
 use rootlet::plan::{Enforced, ParentStep};
@@ -96,20 +96,9 @@ impl Observer for Report {
                 step,
                 errno,
             } => {
-                let Some(entry) = plan.list(process).get(step) else {
+                let Some(note) = plan.stepped_down(process, step, errno) else {
                     return;
                 };
-                let refused = plan.describe(entry.step).attempt;
-                let instead = entry
-                    .instead
-                    .map(|step| plan.describe(step))
-                    .unwrap_or_else(|| plan.describe(entry.step));
-                let note = format!(
-                    "{refused}: {}; instead: {}: {}",
-                    Errno(errno),
-                    instead.attempt,
-                    instead.words
-                );
                 eprintln!("rootlet: note: {note} (--strict refuses this)");
                 self.stepped_down.push(note);
             }

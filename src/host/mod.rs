@@ -1,8 +1,12 @@
 //! FACTS: read-only questions to this machine and about the caller, asked once, before anything is decided.
 #![forbid(unsafe_code)]
 
+pub mod cause;
+pub mod gate;
 pub mod look;
 pub mod mountinfo;
+pub mod place;
+pub mod remedy;
 mod source;
 
 pub use source::{GUARDED, Guard, Source};

@@ -1,60 +1,104 @@
-//! What a user can do about a refusal, where the cause can be known from the step and the kernel's answer.
+//! What a user can do about a refusal: where the step and the kernel's answer say it, at once; otherwise what
+//! `rootlet doctor` would find. Only a launch that has failed comes here.
 
-use crate::child::step::Step;
+use super::attempt::ask;
+use crate::child::step::{Question, Step};
 use crate::error::Error;
+use crate::host::cause::{Cause, cause};
+use crate::host::gate::{Answer, Gate};
+use crate::host::place::Place;
 use crate::plan::{ParentStep, Plan};
 
 /// A hint for a step of the launcher's.
 pub fn add_parent(error: Error, step: ParentStep) -> Error {
-    let hint = match (step, error.errno) {
-        (ParentStep::Clone { .. }, Some(libc::EPERM)) => {
-            "user namespaces are refused here: by a system call filter (a container started without \
-             seccomp=unconfined), in a chroot, for a user id that is not mapped, or by kernel.unprivileged_userns_clone=0"
-        }
-        (ParentStep::Clone { .. }, Some(libc::ENOSPC)) => {
-            "a limit of user namespaces is reached, not one of the disk: see /proc/sys/user/max_*_namespaces; \
-             32 levels of nesting is the most"
-        }
-        (ParentStep::Clone { .. }, Some(libc::EACCES)) => {
-            "a security module (SELinux, AppArmor) refuses user namespaces"
-        }
-        (ParentStep::Clone { .. }, Some(libc::EAGAIN)) => {
-            "the limit of processes is reached: see `ulimit -u`"
-        }
-        (ParentStep::Clone { .. }, Some(libc::EINVAL)) => {
-            "this kernel has no user namespaces (CONFIG_USER_NS)"
-        }
-        (ParentStep::OpenChannels, Some(libc::EMFILE)) => {
-            "rootlet needs some 10 open files: raise the limit with `ulimit -n`"
-        }
-        (
-            ParentStep::DenySetgroups
-            | ParentStep::WriteUidMap { .. }
-            | ParentStep::WriteGidMap { .. },
-            Some(errno),
-        ) => match errno {
-            libc::EPERM | libc::EACCES => {
-                "where kernel.apparmor_restrict_unprivileged_userns=1 (Ubuntu 24.04), a user namespace can be made but not \
-                 used: `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`; otherwise an id that is mapped \
-                 here does not exist in this user namespace"
-            }
-            libc::EROFS => "/proc is read-only here",
-            libc::ENOENT => "there is no /proc here",
-            _ => return error,
-        },
-        _ => return error,
+    match parent_gate(step) {
+        Some(gate) => diagnosed(error, gate),
+        None => error,
+    }
+}
+
+/// The gate that a step of the launcher's goes through.
+pub fn parent_gate(step: ParentStep) -> Option<Gate> {
+    Some(match step {
+        ParentStep::Clone { flags } if flags & libc::CLONE_NEWUSER as u64 != 0 => Gate::User,
+        ParentStep::DenySetgroups
+        | ParentStep::WriteUidMap { .. }
+        | ParentStep::WriteGidMap { .. } => Gate::IdMaps,
+        ParentStep::OpenChannels | ParentStep::Clone { .. } => Gate::Process,
+        _ => return None,
+    })
+}
+
+/// A hint for a set-up that was ended by `signal`.
+pub fn add_killed(error: Error, signal: i32) -> Error {
+    explained(error, Gate::Process, Answer::Killed(signal))
+}
+
+fn diagnosed(error: Error, gate: Gate) -> Error {
+    match error.errno {
+        Some(errno) => explained(error, gate, Answer::Refused(errno)),
+        None => error,
+    }
+}
+
+/// The hint that `rootlet doctor` would give for a gate that is shut: found after the failure, by looking around and
+/// asking what tells one cause from another.
+fn explained(error: Error, gate: Gate, answer: Answer) -> Error {
+    let place = Place {
+        unshare_nothing: ask(Question::Unshare),
+        mount_nothing: ask(Question::Mount),
+        ..Place::look()
     };
-    error.with_hint(hint)
+    let cause = cause(gate, answer, &place);
+    if cause == Cause::Unknown {
+        return error;
+    }
+    let remedy = match cause.short_remedy(&place) {
+        Some(remedy) => format!("; {remedy}"),
+        None => String::new(),
+    };
+    error.with_hint(format!(
+        "{}{remedy} (`rootlet doctor` says more)",
+        cause.why()
+    ))
+}
+
+/// The gate that a step inside goes through.
+pub fn gate(plan: &Plan, step: Step) -> Option<Gate> {
+    Some(match step {
+        Step::Unshare { flag } => match flag {
+            libc::CLONE_NEWNS => Gate::Mount,
+            libc::CLONE_NEWIPC => Gate::Ipc,
+            libc::CLONE_NEWUTS => Gate::Uts,
+            libc::CLONE_NEWCGROUP => Gate::Cgroup,
+            libc::CLONE_NEWNET => Gate::Net,
+            _ => Gate::Time,
+        },
+        Step::StartNetwork | Step::JoinNetwork => Gate::Net,
+        Step::SetClocks { .. } => Gate::Time,
+        Step::MakePrivate => Gate::PrivateMounts,
+        Step::OpenTree { .. } | Step::Attach { .. } | Step::Seal { .. } => Gate::Bind,
+        Step::SetReadOnly { .. } => Gate::MountSetattr,
+        Step::OpenOverlay { .. } => Gate::Overlay,
+        Step::EnterRoot { .. } => Gate::PivotRoot,
+        Step::Mount { kind, .. } => match plan.arena.get(kind).to_bytes() {
+            b"proc" => Gate::Proc,
+            b"sysfs" => Gate::Sysfs,
+            b"devpts" => Gate::Devpts,
+            b"mqueue" => Gate::Mqueue,
+            _ => Gate::Tmpfs,
+        },
+        Step::LoopbackUp => Gate::Loopback,
+        Step::OpenTerminal => Gate::Pty,
+        Step::ScopeSockets => Gate::Landlock,
+        Step::SpawnCommand { .. } => Gate::Process,
+        _ => return None,
+    })
 }
 
 /// A hint for a step inside.
 pub fn add(error: Error, plan: &Plan, step: Step) -> Error {
     let hint = match (step, error.errno) {
-        (Step::Mount { kind, .. }, Some(libc::EPERM)) if plan.arena.get(kind) == c"proc" => {
-            "parts of /proc are hidden here, as in containers: it can only be mounted anew where all of it is seen \
-             (docker: --security-opt systempaths=unconfined)"
-                .to_string()
-        }
         (Step::Mount { target, .. }, Some(libc::ENOENT)) if matches!(plan.arena.get(target).to_bytes(), b"/proc" | b"/dev") => {
             "a root file system needs the directories proc and dev to mount on: mkdir DIR/proc DIR/dev".to_string()
         }
@@ -69,8 +113,6 @@ pub fn add(error: Error, plan: &Plan, step: Step) -> Error {
              {} be upper on a file system without user.* attributes or on another overlay; Linux 5.11 is needed",
             plan.arena.show(upper)
         ),
-        (Step::OpenOverlay { .. }, Some(libc::ENODEV)) => "this kernel has no overlayfs (CONFIG_OVERLAY_FS)".to_string(),
-        (Step::OpenOverlay { .. }, Some(libc::ENOSYS)) => "overlays need Linux 5.11".to_string(),
         (Step::OpenOverlay { .. }, Some(libc::EBUSY)) => "another overlay uses its upper or work directory now".to_string(),
         (Step::OpenOverlay { .. }, Some(libc::EROFS)) => "its upper and work directories have to be writable".to_string(),
         (Step::SetClocks { .. }, Some(libc::ERANGE)) => "a clock cannot go below zero, nor beyond 146 years".to_string(),
@@ -83,17 +125,6 @@ pub fn add(error: Error, plan: &Plan, step: Step) -> Error {
             plan.arena.show(target)
         ),
         (Step::Attach { .. } | Step::MakeDirectory { .. }, Some(libc::ENOTDIR | libc::EINVAL)) => "a file can be mounted on a file only, a directory on a directory".to_string(),
-        (Step::MakePrivate, Some(libc::EACCES)) => {
-            "AppArmor refuses mounts here: `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0` (Ubuntu 24.04), \
-             or --security-opt apparmor=unconfined (docker)"
-                .to_string()
-        }
-        (Step::MakePrivate, Some(libc::EPERM)) => {
-            "mounts are refused here: by a system call filter, or in a Landlock sandbox".to_string()
-        }
-        (Step::Unshare { .. } | Step::JoinNetwork, Some(libc::ENOSPC)) => {
-            "a limit of namespaces is reached, not one of the disk: see /proc/sys/user/max_*_namespaces".to_string()
-        }
         (Step::Exec, Some(libc::ENOENT)) if has_blank(plan) => {
             "it has a blank in it: the command and each argument are words of their own".to_string()
         }
@@ -113,9 +144,13 @@ pub fn add(error: Error, plan: &Plan, step: Step) -> Error {
         (Step::ChangeDirectory { .. }, Some(libc::ENOENT)) => {
             "it is not there inside, or does not lie below the root; choose another with -w DIR".to_string()
         }
-        (Step::SpawnCommand { .. } | Step::StartNetwork, Some(libc::EAGAIN)) => "the limit of processes is reached: see `ulimit -u`".to_string(),
-        (_, Some(libc::EMFILE)) => "the limit of open files is reached: see `ulimit -n`".to_string(),
-        _ => return error,
+        (_, Some(libc::EMFILE)) => return diagnosed(error, Gate::Process),
+        _ => {
+            return match gate(plan, step) {
+                Some(gate) => diagnosed(error, gate),
+                None => error,
+            };
+        }
     };
     error.with_hint(hint)
 }

@@ -4,6 +4,7 @@
 //! on, a terminal, a time limit) is [`supervise`].
 #![deny(unsafe_code)]
 
+mod attempt;
 mod channel;
 mod clone;
 mod handshake;
@@ -12,6 +13,7 @@ mod supervise;
 mod terminal;
 mod upper;
 
+pub use attempt::{Attempt, ask, attempt};
 pub use channel::Event;
 pub use supervise::{GRACE, supervise};
 
@@ -243,10 +245,11 @@ fn pointers(plan: &Plan, texts: &[Text]) -> Vec<*const c_char> {
 /// The error for a step of the launcher's.
 fn refused(plan: &Plan, step: ParentStep, errno: impl Into<Errno>) -> Error {
     let errno = errno.into();
-    hint::add_parent(
-        Error::setup(plan.describe_parent(step).attempt, errno),
-        step,
-    )
+    let error = Error::setup(plan.describe_parent(step).attempt, errno);
+    match plan.is_trial() {
+        true => error,
+        false => hint::add_parent(error, step),
+    }
 }
 
 impl Running<'_> {
@@ -385,20 +388,21 @@ impl Running<'_> {
             ),
             _ => "ended".to_string(),
         };
-        let Some(Place { process, step }) = place else {
-            return Error::broken(format!(
-                "the process that was to become the command {how} before its exec"
-            ));
-        };
-        let name = crate::plan::explain::process_name(process);
-        let at = match self.plan.list(process).get(step) {
-            Some(entry) => format!(": {}", self.plan.describe(entry.step).attempt),
-            None => String::new(),
-        };
-        Error::broken(format!(
-            "the {name} process {how} at its step {}{at}",
-            step + 1
-        ))
+        let error = Error::broken(match place {
+            None => format!("the process that was to become the command {how} before its exec"),
+            Some(Place { process, step }) => {
+                let name = crate::plan::explain::process_name(process);
+                let at = match self.plan.list(process).get(step) {
+                    Some(entry) => format!(": {}", self.plan.describe(entry.step).attempt),
+                    None => String::new(),
+                };
+                format!("the {name} process {how} at its step {}{at}", step + 1)
+            }
+        });
+        match outcome {
+            Outcome::Killed(signal) if !self.plan.is_trial() => hint::add_killed(error, signal),
+            _ => error,
+        }
     }
 
     /// The error for a step that was refused inside.
@@ -412,7 +416,10 @@ impl Running<'_> {
             (Step::Exec, _) => Kind::NotExecutable,
             _ => Kind::Setup,
         };
-        hint::add(error.of_kind(kind), self.plan, entry.step)
+        match self.plan.is_trial() {
+            true => error,
+            false => hint::add(error.of_kind(kind), self.plan, entry.step),
+        }
     }
 
     /// After a failure outside: if the new process has failed too, then its cause is the true one.

@@ -11,6 +11,7 @@ pub mod explain;
 mod identity;
 mod root;
 mod setup;
+mod trial;
 mod views;
 
 pub use arena::Arena;

@@ -6,6 +6,7 @@
 //! share with its launcher (see `raw`).
 
 pub mod alloc;
+pub mod probe;
 mod raw;
 
 use core::ffi::{CStr, c_char, c_void};

@@ -1,7 +1,7 @@
 //! The steps of the processes inside in words.
 
 use super::{Description, clone_flags, described, names, signal_name};
-use crate::child::step::Step;
+use crate::child::step::{Question, Step};
 use crate::plan::Plan;
 
 impl Plan {
@@ -429,6 +429,10 @@ impl Plan {
                 "sigprocmask(2)",
                 "the signals that the caller had blocked are blocked, and no others",
             ),
+            Step::Ask(question) => {
+                let (call, man) = asked(question);
+                described(format!("ask for {call}"), call, man, "whether it is there")
+            }
             Step::Ready => described(
                 "report that all is ready",
                 "write(report)",
@@ -457,6 +461,28 @@ impl Plan {
                 )
             }
         }
+    }
+}
+
+fn asked(question: Question) -> (&'static str, &'static str) {
+    match question {
+        Question::Unshare => ("unshare(0)", "unshare(2)"),
+        Question::Mount => ("mount()", "mount(2)"),
+        Question::Clone3 => ("clone3()", "clone(2)"),
+        Question::CloseRange => ("close_range()", "close_range(2)"),
+        Question::OpenTree => ("open_tree()", "open_tree(2)"),
+        Question::MountSetattr => (
+            "mount_setattr(\"/\", AT_RECURSIVE, MOUNT_ATTR_RDONLY)",
+            "mount_setattr(2)",
+        ),
+        Question::OpenAt2 => ("openat2()", "openat2(2)"),
+        Question::Pidfd => ("pidfd_open()", "pidfd_open(2)"),
+        Question::Filter => ("seccomp(SECCOMP_SET_MODE_FILTER)", "seccomp(2)"),
+        Question::Landlock => (
+            "landlock_create_ruleset(LANDLOCK_CREATE_RULESET_VERSION)",
+            "landlock(7)",
+        ),
+        Question::Tun => ("ioctl(\"/dev/net/tun\", TUNSETIFF)", "netdevice(7)"),
     }
 }
 

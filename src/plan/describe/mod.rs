@@ -4,6 +4,9 @@
 mod inside;
 mod launcher;
 
+use super::Plan;
+use crate::child::record::Process;
+use crate::error::Errno;
 use serde::Serialize;
 
 /// A step in words.
@@ -17,6 +20,21 @@ pub struct Description {
     pub words: String,
     /// The manual page.
     pub man: &'static str,
+}
+
+impl Plan {
+    /// What is said when a step was refused with `errno` and something else was done instead.
+    pub fn stepped_down(&self, process: Process, step: usize, errno: i32) -> Option<String> {
+        let entry = self.list(process).get(step)?;
+        let refused = self.describe(entry.step).attempt;
+        let instead = self.describe(entry.instead.unwrap_or(entry.step));
+        Some(format!(
+            "{refused}: {}; instead: {}: {}",
+            Errno(errno),
+            instead.attempt,
+            instead.words
+        ))
+    }
 }
 
 fn described(

@@ -1,0 +1,67 @@
+//! Launches without a command, by which a host's answers are found.
+
+use super::{Arena, Enforced, ParentStep, Plan, setup::must};
+use crate::child::step::{Slot, Step};
+use crate::error::Result;
+
+impl Plan {
+    /// A launch that only does `steps`, in the new namespaces `flags` (CLONE_NEW*). `ids` are the caller's user and group
+    /// id, which are mapped to themselves; none writes no map.
+    ///
+    /// # Errors
+    /// Those of `steps`, which has the arena for its strings and the first free slot.
+    pub fn trial(
+        flags: u64,
+        ids: Option<(u32, u32)>,
+        steps: impl FnOnce(&mut Arena, Slot) -> Result<Vec<Step>>,
+    ) -> Result<Plan> {
+        let mut arena = Arena::default();
+        let mut parent = vec![ParentStep::OpenChannels, ParentStep::Clone { flags }];
+        let mut setup = vec![Step::Tie];
+        if let Some((uid, gid)) = ids {
+            let mut map = |id: u32| arena.text(format!("{id} {id} 1\n"));
+            let (users, groups) = (map(uid)?, map(gid)?);
+            parent.extend([
+                ParentStep::DenySetgroups,
+                ParentStep::WriteUidMap { lines: users },
+                ParentStep::WriteGidMap { lines: groups },
+                ParentStep::Release,
+            ]);
+            setup.push(Step::AwaitIdMaps);
+        }
+        setup.extend(steps(&mut arena, Slot(Slot::SOURCES))?);
+        Ok(Plan {
+            arena,
+            parent,
+            setup: setup.into_iter().map(must).collect(),
+            init: Vec::new(),
+            command: vec![must(Step::Ready)],
+            argv: Vec::new(),
+            envp: Vec::new(),
+            candidates: Vec::new(),
+            slots: Slot::SOURCES + 1,
+            clone_flags: flags,
+            contents: Vec::new(),
+            uppers: Vec::new(),
+            pass_fds: Vec::new(),
+            tty: false,
+            timeout: None,
+            enforced: Enforced::default(),
+        })
+    }
+
+    /// The same launch up to the exec of the command, where it ends.
+    pub fn rehearsal(mut self) -> Plan {
+        self.init.clear();
+        self.candidates.clear();
+        self.command
+            .retain(|entry| !matches!(entry.step, Step::TieToInit | Step::Ready | Step::Exec));
+        self.command.push(must(Step::Ready));
+        self
+    }
+
+    /// Whether there is no command, so that this is only to find out how the host answers.
+    pub fn is_trial(&self) -> bool {
+        self.candidates.is_empty()
+    }
+}
