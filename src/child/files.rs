@@ -11,29 +11,30 @@ use crate::sys::{self, RawFd};
 
 /// Closes every descriptor above 2 that is not in `keep`, which is in ascending order.
 pub fn close_others(keep: &[RawFd]) -> Result<(), Errno> {
-    let mut first = 3u32;
-    for &fd in keep.iter().filter(|&&fd| fd > 2) {
-        let fd = fd as u32;
-        if fd > first {
-            close_from_to(first, fd.wrapping_sub(1), keep)?;
-        }
-        first = fd.wrapping_add(1);
-    }
-    close_from_to(first, u32::MAX, keep)
-}
-
-fn close_from_to(first: u32, last: u32, keep: &[RawFd]) -> Result<(), Errno> {
-    match sys::close_range(first, last) {
+    match close_ranges(keep) {
         Err(Errno::NOSYS | Errno::PERM) => close_listed(keep),
         result => result,
     }
 }
 
-/// Before Linux 5.9: closes what /proc/self/fd lists. The directory is read from its start until nothing is found to
+/// The same by close_range(2) alone.
+pub fn close_ranges(keep: &[RawFd]) -> Result<(), Errno> {
+    let mut first = 3u32;
+    for &fd in keep.iter().filter(|&&fd| fd > 2) {
+        let fd = fd as u32;
+        if fd > first {
+            sys::close_range(first, fd.wrapping_sub(1))?;
+        }
+        first = fd.wrapping_add(1);
+    }
+    sys::close_range(first, u32::MAX)
+}
+
+/// The same before Linux 5.9: closes what /proc/self/fd lists. The directory is read from its start until nothing is found to
 /// close, since closing moves its entries.
 #[cold]
 #[inline(never)]
-fn close_listed(keep: &[RawFd]) -> Result<(), Errno> {
+pub fn close_listed(keep: &[RawFd]) -> Result<(), Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = ::rustix::fs::openat(CWD, c"/proc/self/fd", flags, Mode::empty())?;
     let own = ::rustix::fd::AsRawFd::as_raw_fd(&directory);

@@ -22,6 +22,7 @@ use ::core::ffi::{CStr, c_char};
 use ::core::mem::MaybeUninit;
 use ::core::prelude::rust_2024::*;
 use ::rustix::fd::BorrowedFd;
+use ::rustix::io::Errno;
 use ::rustix::termios::{Termios, Winsize};
 
 mod files;
@@ -38,7 +39,7 @@ pub use terminal::keep_terminal;
 
 use crate::sys::{self, RawFd, RawPid, SignalSet};
 use record::{Kind, Process, Record};
-use step::{Entry, Slot, Text};
+use step::{Entry, Fallback, Fallbacks, Slot, Text};
 
 /// Everything that the processes inside need. The launcher makes it before the clone; they have a copy of it, or share it
 /// with a launcher that does not touch it.
@@ -77,6 +78,10 @@ pub struct Task<'a> {
     pub network_pid: RawPid,
     /// What is in the files that exist only inside.
     pub contents: &'a [&'a [u8]],
+    /// What may be done where a system call is not to be had; and what of that has been reported.
+    pub fallbacks: Fallbacks,
+    /// See `fallbacks`.
+    pub fell_back: Fallbacks,
     /// Set to false when the kernel has no open_tree(2): sources are then paths, and are bound in the old way.
     pub detached: bool,
     /// Set to false when the kernel has no mount_setattr(2): trees are then made read-only when they are attached.
@@ -115,6 +120,21 @@ impl<'a> Task<'a> {
         if let Some(place) = self.slots.get_mut(slot.0 as usize) {
             *place = fd;
         }
+    }
+
+    /// A system call was refused with `errno`: tells the launcher that an older one is used in its place from now on, or
+    /// gives the errno back if that is not wanted.
+    fn fall_back(&mut self, fallback: Fallback, errno: Errno) -> Result<(), Errno> {
+        if self.fell_back.contains(fallback) {
+            return Ok(());
+        }
+        if !self.fallbacks.contains(fallback) {
+            return Err(errno);
+        }
+        self.fell_back = self.fell_back.with(fallback);
+        let number = fallback as usize;
+        self.report(Kind::FellBack, Process::Setup, number, errno.raw_os_error());
+        Ok(())
     }
 
     /// Tells the launcher. When nobody is there to be told, the life pipe says the same, and that is what is acted upon.

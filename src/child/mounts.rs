@@ -11,7 +11,7 @@ use ::rustix::mount::{
     fsopen, mount_change, move_mount, unmount,
 };
 
-use super::step::{Slot, Text};
+use super::step::{Fallback, Slot, Text};
 use super::{Task, borrow};
 use crate::sys::{self, RawFd};
 
@@ -40,7 +40,8 @@ pub fn open_tree(
     };
     let fd = match taken {
         // EPERM is a system call filter's answer; if it is the kernel's, the bind will be refused in the same way.
-        Err(Errno::NOSYS | Errno::PERM) => {
+        Err(errno @ (Errno::NOSYS | Errno::PERM)) => {
+            task.fall_back(Fallback::OpenTree, errno)?;
             task.detached = false;
             ::rustix::fs::openat(CWD, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?
         }
@@ -49,7 +50,10 @@ pub fn open_tree(
     if read_only && task.detached {
         let flags = ::libc::AT_RECURSIVE | ::libc::AT_EMPTY_PATH;
         match sys::set_read_only(fd.as_raw_fd(), c"", flags) {
-            Err(Errno::NOSYS | Errno::PERM) => task.sealed = false,
+            Err(errno @ (Errno::NOSYS | Errno::PERM)) => {
+                task.fall_back(Fallback::MountSetattr, errno)?;
+                task.sealed = false;
+            }
             result => result?,
         }
     }
@@ -113,18 +117,18 @@ pub fn attach(task: &mut Task<'_>, slot: Slot, target: Text, read_only: bool) ->
     if source < 0 {
         return Ok(());
     }
-    let target = task.text(target);
+    let path = task.text(target);
     match task.detached {
         true => {
             let flags =
                 MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_SYMLINKS;
-            move_mount(borrow(source), c"", CWD, target, flags)?;
+            move_mount(borrow(source), c"", CWD, path, flags)?;
         }
-        false => bind(source, target)?,
+        false => bind(source, path)?,
     }
     close_slot(task, slot);
     match read_only && !(task.detached && task.sealed) {
-        true => set_read_only(target, true),
+        true => set_read_only(task, target, true),
         false => Ok(()),
     }
 }
@@ -162,11 +166,12 @@ pub fn mask(task: &mut Task<'_>, target: Text, file: Slot, directory: Slot) -> R
 }
 
 /// Mounts the part of the tree at `path` on itself, read-only.
-pub fn seal(path: &CStr) -> Result<(), Errno> {
+pub fn seal(task: &mut Task<'_>, target: Text) -> Result<(), Errno> {
+    let path = task.text(target);
     match ::rustix::mount::mount_bind_recursive(path, path) {
         Err(Errno::NOENT) => Ok(()),
         Err(errno) => Err(errno),
-        Ok(()) => set_read_only(path, true),
+        Ok(()) => set_read_only(task, target, true),
     }
 }
 
@@ -250,11 +255,17 @@ pub fn enter_root(path: &CStr) -> Result<(), Errno> {
 }
 
 /// Makes the mount at `path` read-only, with `recursive` every mount below it too.
-pub fn set_read_only(path: &CStr, recursive: bool) -> Result<(), Errno> {
+pub fn set_read_only(task: &mut Task<'_>, target: Text, recursive: bool) -> Result<(), Errno> {
+    let path = task.text(target);
     let flags = if recursive { ::libc::AT_RECURSIVE } else { 0 };
     match sys::set_read_only(::libc::AT_FDCWD, path, flags) {
-        Err(Errno::NOSYS | Errno::PERM) if recursive => remount_each(path),
-        Err(Errno::NOSYS | Errno::PERM) => remount(path),
+        Err(errno @ (Errno::NOSYS | Errno::PERM)) => {
+            task.fall_back(Fallback::MountSetattr, errno)?;
+            match recursive {
+                true => remount_each(path),
+                false => remount(path),
+            }
+        }
         result => result,
     }
 }

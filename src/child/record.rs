@@ -33,6 +33,8 @@ pub enum Kind {
     Started = 4,
     /// The outer side of the command's terminal comes with this.
     Terminal = 8,
+    /// A system call was refused with errno `value`, and an older one does the same: the fallback of number `step`.
+    FellBack = 9,
     /// The command was stopped by signal `value`.
     Stopped = 5,
     /// The command exited with status `value`.
@@ -119,6 +121,7 @@ impl Record {
                 6 => Kind::Exited,
                 7 => Kind::Killed,
                 8 => Kind::Terminal,
+                9 => Kind::FellBack,
                 _ => return None,
             },
             process: match process {
@@ -221,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_record_comes_back_as_it_was_sent() {
-        for kind in 0..=8 {
+        for kind in 0..=9 {
             for process in 0..=3 {
                 let bytes = [kind, process, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14];
                 ::core::assert_eq!(
@@ -231,7 +234,7 @@ mod tests {
             }
         }
         for bytes in [
-            &[9; 16][..],
+            &[10; 16][..],
             &[0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
             &[0; 15],
             &[0; 17],

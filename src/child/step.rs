@@ -285,6 +285,11 @@ pub enum Step {
     ScopeSockets,
     /// Nothing: they stay in reach. Only ever what is done instead.
     KeepSockets,
+    /// Nothing: a namespace stays the host's. Only ever what is done instead.
+    KeepNamespace {
+        /// One of CLONE_NEW*.
+        flag: i32,
+    },
     /// Nothing: a view that need not be there has lost its place meanwhile. Only ever what is done instead.
     LeaveOut,
     /// fcntl(F_SETFD, 0): this descriptor stays open across the exec.
@@ -300,6 +305,47 @@ pub enum Step {
     Ready,
     /// execve(2), in each directory of PATH in turn.
     Exec,
+}
+
+/// A system call that has an older one in its place, with the same result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Fallback {
+    /// clone3(2): clone(2), and the caller's signal handlers are taken away one by one.
+    Clone3 = 0,
+    /// open_tree(2) and move_mount(2): bind mounts, of paths that are held open.
+    OpenTree = 1,
+    /// mount_setattr(2): a remount of each mount that mountinfo lists.
+    MountSetattr = 2,
+    /// close_range(2): each descriptor that /proc/self/fd lists is closed.
+    CloseRange = 3,
+}
+
+impl Fallback {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Fallback; 4] = [
+        Fallback::Clone3,
+        Fallback::OpenTree,
+        Fallback::MountSetattr,
+        Fallback::CloseRange,
+    ];
+}
+
+/// A set of [`Fallback`]s.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fallbacks(u8);
+
+impl Fallbacks {
+    /// Whether `fallback` is one of them.
+    pub fn contains(self, fallback: Fallback) -> bool {
+        self.0 & (1 << fallback as u8) != 0
+    }
+
+    /// These, and `fallback`.
+    #[must_use]
+    pub fn with(self, fallback: Fallback) -> Fallbacks {
+        Fallbacks(self.0 | (1 << fallback as u8))
+    }
 }
 
 /// What a trial asks: see [`crate::sys::probe`].

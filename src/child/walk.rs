@@ -7,7 +7,7 @@ use ::rustix::io::Errno;
 use ::rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 
 use super::record::{Kind, Place, Process};
-use super::step::{Entry, FAILED, Question, Slot, Step, Text};
+use super::step::{Entry, FAILED, Fallback, Question, Slot, Step, Text};
 use super::{Task, borrow, files, init, mounts, network, terminal};
 use crate::sys;
 
@@ -52,7 +52,7 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             ::rustix::process::set_parent_process_death_signal(::core::option::Option::None)
         }
         Step::TieToInit => tie_to_init(task),
-        Step::CloseOthers => files::close_others(task.keep),
+        Step::CloseOthers => close_others(task),
         Step::SetSignal { signal, ignore } => sys::set_signal_disposition(
             signal,
             if ignore {
@@ -119,9 +119,9 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             file,
             directory,
         } => mounts::mask(task, target, file, directory),
-        Step::Seal { path } => mounts::seal(task.text(path)),
+        Step::Seal { path } => mounts::seal(task, path),
         Step::AttachTerminal { target } => mounts::attach_terminal(task, target),
-        Step::SetReadOnly { path, recursive } => mounts::set_read_only(task.text(path), recursive),
+        Step::SetReadOnly { path, recursive } => mounts::set_read_only(task, path, recursive),
         Step::EnterRoot { path } => mounts::enter_root(task.text(path)),
         Step::DetachOldRoot { last } => mounts::detach_old_root(task, last),
         Step::Mount {
@@ -164,7 +164,7 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
         Step::NoNewPrivileges => ::rustix::thread::set_no_new_privs(true),
         Step::ScopeSockets => sys::scope_abstract_sockets(),
         Step::KeepProc { path } => mounts::keep_proc(task.text(path)),
-        Step::KeepSockets | Step::LeaveOut => Ok(()),
+        Step::KeepSockets | Step::KeepNamespace { .. } | Step::LeaveOut => Ok(()),
         Step::PassFd { fd } => sys::keep_across_exec(fd),
         Step::RestoreSignalMask => {
             sys::set_signal_mask(task.mask);
@@ -181,6 +181,16 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             task.executed = false;
             Err(errno)
         }
+    }
+}
+
+fn close_others(task: &mut Task<'_>) -> Result<(), Errno> {
+    match files::close_ranges(task.keep) {
+        Err(errno @ (Errno::NOSYS | Errno::PERM)) => {
+            task.fall_back(Fallback::CloseRange, errno)?;
+            files::close_listed(task.keep)
+        }
+        result => result,
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Report {
     traced_since: Option<u64>,
     status: Option<StatusFile>,
     stepped_down: Vec<String>,
+    /// Namespaces that stayed the host's.
+    kept: Vec<&'static str>,
 }
 
 impl Report {
@@ -25,7 +27,14 @@ impl Report {
             traced_since: trace.then(now),
             status,
             stepped_down: Vec::new(),
+            kept: Vec::new(),
         }
+    }
+
+    /// Tells of a step down.
+    pub fn note(&mut self, note: String) {
+        eprintln!("rootlet: note: {note} (--strict refuses this)");
+        self.stepped_down.push(note);
     }
 
     /// Tells how it ended.
@@ -99,16 +108,21 @@ impl Observer for Report {
                 let Some(note) = plan.stepped_down(process, step, errno) else {
                     return;
                 };
-                eprintln!("rootlet: note: {note} (--strict refuses this)");
-                self.stepped_down.push(note);
+                if let Some(name) = plan.kept_namespace(process, step) {
+                    self.kept.push(name);
+                }
+                self.note(note);
             }
+            Event::FellBack { fallback, errno } => self.note(Plan::fell_back(fallback, errno)),
             Event::Started { pid, init, nanos } => {
                 log::info!("the command is process {pid}");
                 self.trace_exec(plan, nanos);
+                let mut enforced = plan.enforced.clone();
+                self.kept.iter().for_each(|name| enforced.keep(name));
                 let line = StatusLine::Started {
                     pid,
                     init_pid: init,
-                    enforced: &plan.enforced,
+                    enforced: &enforced,
                     stepped_down: &self.stepped_down,
                 };
                 if let Some(Err(error)) = self.status.as_mut().map(|status| status.write(&line)) {

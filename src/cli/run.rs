@@ -142,7 +142,12 @@ pub fn carry_out(request: Request) -> anyhow::Result<u8> {
         return print(&explained(&plan.explain(), format)?);
     }
     let status = status_fd.map(StatusFile::open).transpose()?;
-    launch(&plan, trace, Report::new(trace, status))
+    let mut report = Report::new(trace, status);
+    plan.stepped_down
+        .iter()
+        .cloned()
+        .for_each(|note| report.note(note));
+    launch(&plan, trace, report)
 }
 
 fn launch(plan: &Plan, trace: bool, mut report: Report) -> anyhow::Result<u8> {

@@ -92,13 +92,7 @@ pub static FLAGS: &[Flag] = &[
         |to, value| put(&mut to.spec.abstract_sockets, word(value)))
         .one_of("SOCKETS", &["host", "none"]),
     Flag::new("Namespaces", "share", "Keep the host's namespaces of these kinds",
-        |to, value| {
-            let share = word(value)?;
-            if !to.spec.shares(share) {
-                to.spec.share.push(share);
-            }
-            Ok(())
-        })
+        |to, value| add_once(&mut to.spec.share, word(value)))
         .list_of("LIST", &["pid", "ipc", "uts", "cgroup"]).repeatable(),
     Flag::new("Namespaces", "boottime", "Add SECS to the boot-time clock (uptime) inside, in a time namespace",
         |to, value| put(&mut to.spec.boottime, seconds(value).map(Some)))
@@ -183,6 +177,13 @@ pub static FLAGS: &[Flag] = &[
         .takes_hyphen("DURATION"),
     Flag::new("Process", "strict", "Fail where rootlet would otherwise step down and say so",
         |to, _| put(&mut to.spec.strict, Ok(true))),
+    Flag::new("Process", "require", "Fail where rootlet would otherwise step down from one of these",
+        |to, value| add_once(&mut to.spec.require, word(value)))
+        .list_of("LIST", &["proc", "sys", "abstract-sockets", "overlay", "clone3", "open-tree", "mount-setattr", "close-range"])
+        .repeatable(),
+    Flag::new("Process", "optional", "Go on without these where the host refuses them, and say so",
+        |to, value| add_once(&mut to.spec.optional, word(value)))
+        .list_of("LIST", &["ids", "ipc", "uts", "cgroup", "time"]).repeatable(),
 
     Flag::new("Spec", "spec", "Read the spec from FILE (TOML; - is stdin); flags add to it",
         |to, value| to.add_spec(&path("spec file", value)?))
@@ -286,6 +287,14 @@ fn put<T>(place: &mut T, value: Result<T>) -> Result<()> {
 
 fn add<T>(list: &mut Vec<T>, value: Result<T>) -> Result<()> {
     list.push(value?);
+    Ok(())
+}
+
+fn add_once<T: PartialEq>(list: &mut Vec<T>, value: Result<T>) -> Result<()> {
+    let value = value?;
+    if !list.contains(&value) {
+        list.push(value);
+    }
     Ok(())
 }
 

@@ -81,7 +81,7 @@ impl Request {
 mod tests {
     use super::*;
     use crate::front::flags::{FLAGS, Flag, Value};
-    use crate::spec::{AbstractSockets, Missing, Mount, Net, Proc, Root, Share, Tty, User};
+    use crate::spec::{AbstractSockets, Missing, Mount, Net, Proc, Root, Rung, Share, Tty, User};
     use std::ffi::OsString;
     use std::time::Duration;
 
@@ -216,6 +216,12 @@ mod tests {
             "--timeout",
             "90s",
             "--strict",
+            "--require",
+            "proc,clone3",
+            "--require",
+            "proc,open-tree",
+            "--optional",
+            "cgroup",
             "--print-spec",
             "--explain=json",
             "--trace",
@@ -256,6 +262,8 @@ mod tests {
                 timeout: Some(Duration::from_secs(90)),
                 allow_new_privs: true,
                 strict: true,
+                require: vec![Rung::Proc, Rung::Clone3, Rung::OpenTree],
+                optional: vec![Rung::Cgroup],
                 mounts: vec![
                     bind("/a", None),
                     Mount::Tmpfs {

@@ -56,7 +56,7 @@ pub fn add(base: &Spec, path: &Path) -> Result<Spec> {
 }
 
 /// Lists whose entries are added; others stand for one another.
-const ADDED: [&str; 4] = ["share", "env", "pass-fds", "mounts"];
+const ADDED: [&str; 6] = ["share", "require", "optional", "env", "pass-fds", "mounts"];
 
 /// Where the profile `name` is: a path if there is a / in it, else NAME.toml among the user's profiles.
 ///
@@ -129,7 +129,7 @@ pub fn read_env(path: &Path) -> Result<Vec<std::ffi::OsString>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{AbstractSockets, Missing, Mount, Net, Proc, Root, Share, Tty, User};
+    use crate::spec::{AbstractSockets, Missing, Mount, Net, Proc, Root, Rung, Share, Tty, User};
     use std::time::Duration;
 
     #[test]
@@ -160,6 +160,8 @@ mod tests {
             timeout: Some(Duration::from_millis(90_500)),
             allow_new_privs: true,
             strict: true,
+            require: vec![Rung::Proc, Rung::MountSetattr],
+            optional: vec![Rung::Ids],
             mounts: vec![
                 Mount::Bind {
                     source: "a".into(),

@@ -22,14 +22,15 @@ pub struct Attempt {
 /// Does `plan`, which ends with [`Step::Ready`], in a process of its own ([`Plan::trial`], [`Plan::rehearsal`]).
 pub fn attempt(plan: &Plan) -> Attempt {
     let mut done = Done::default();
-    let mut running = match launch(plan, false, &mut done) {
+    let launched = launch(plan, false, &mut done);
+    let mut running = match launched {
         Ok(running) => running,
         Err(error) => {
-            let refused = plan.parent.get(done.0).copied();
+            let refused = plan.parent.get(done.steps).copied();
             return Attempt::refused(refused.and_then(hint::parent_gate), error);
         }
     };
-    let mut stepped_down = Vec::new();
+    let mut stepped_down = done.stepped_down;
     while let Some(event) = running.next_event() {
         match event {
             Event::Ready => {
@@ -43,6 +44,9 @@ pub fn attempt(plan: &Plan) -> Attempt {
                 step,
                 errno,
             } => stepped_down.extend(plan.stepped_down(process, step, errno)),
+            Event::FellBack { fallback, errno } => {
+                stepped_down.push(Plan::fell_back(fallback, errno));
+            }
             Event::Failed {
                 process,
                 step,
@@ -94,14 +98,21 @@ impl Attempt {
     }
 }
 
-/// How many steps the launcher has done.
+/// What the launcher itself has done.
 #[derive(Default)]
-struct Done(usize);
+struct Done {
+    steps: usize,
+    stepped_down: Vec<String>,
+}
 
 impl Observer for Done {
-    fn event(&mut self, _: &Plan, _: &Event) {}
+    fn event(&mut self, _: &Plan, event: &Event) {
+        if let Event::FellBack { fallback, errno } = *event {
+            self.stepped_down.push(Plan::fell_back(fallback, errno));
+        }
+    }
 
     fn parent_step(&mut self, _: &Plan, _: ParentStep) {
-        self.0 += 1;
+        self.steps += 1;
     }
 }

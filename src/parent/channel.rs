@@ -1,6 +1,7 @@
 //! The launcher's end of the reports.
 
 use crate::child::record::{Kind, Process, Record};
+use crate::child::step::Fallback;
 use crate::sys::RawPid;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, IoSliceMut};
@@ -37,6 +38,13 @@ pub enum Event {
         process: Process,
         /// Which step of its list.
         step: usize,
+        /// The kernel's answer.
+        errno: i32,
+    },
+    /// A system call is not to be had, and an older one is used in its place, with the same result.
+    FellBack {
+        /// Which.
+        fallback: Fallback,
         /// The kernel's answer.
         errno: i32,
     },
@@ -119,6 +127,10 @@ impl Channel {
             Kind::Failed => Event::Failed {
                 process,
                 step,
+                errno: record.value,
+            },
+            Kind::FellBack => Event::FellBack {
+                fallback: *Fallback::ALL.get(step)?,
                 errno: record.value,
             },
             Kind::Ready => Event::Ready,

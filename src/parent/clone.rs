@@ -1,6 +1,7 @@
 //! The two places where a process is made.
 #![allow(unsafe_code)]
 
+use crate::child::step::Fallback;
 use crate::child::{self, Task};
 use crate::sys::{self, RawFd, RawPid, Stack};
 use core::ffi::c_void;
@@ -19,6 +20,8 @@ use rustix::termios::Termios;
 pub struct FirstProcess<'m> {
     /// Its process id, as the launcher sees it.
     pub pid: RawPid,
+    /// How clone3(2) was refused, where clone(2) was not.
+    pub clone3_refused: Option<Errno>,
     memory: PhantomData<&'m mut ()>,
 }
 
@@ -30,8 +33,12 @@ pub fn copying(
 ) -> Result<FirstProcess<'static>, Errno> {
     let memory = PhantomData;
     // SAFETY: nothing of this program's memory is used by a process that has a copy of it.
-    unsafe { container(flags & !(libc::CLONE_VM as u64), task, stack) }
-        .map(|pid| FirstProcess { pid, memory })
+    let made = unsafe { container(flags & !(libc::CLONE_VM as u64), task, stack) };
+    made.map(|(pid, clone3_refused)| FirstProcess {
+        pid,
+        clone3_refused,
+        memory,
+    })
 }
 
 /// Makes the container's first process; with CLONE_VM in `flags` it shares this program's memory. Every signal is blocked.
@@ -43,21 +50,35 @@ pub fn sharing<'m>(
     let memory = PhantomData;
     // SAFETY: task and stack are borrowed for as long as there is a `FirstProcess`, and its holder, `Running`, does not end
     // before the process has: it waits for it when it is dropped.
-    unsafe { container(flags, task, stack) }.map(|pid| FirstProcess { pid, memory })
+    let made = unsafe { container(flags, task, stack) };
+    made.map(|(pid, clone3_refused)| FirstProcess {
+        pid,
+        clone3_refused,
+        memory,
+    })
 }
 
-/// See [`sys::clone3`] for what is asked of the caller.
-unsafe fn container(flags: u64, task: &mut Task<'_>, stack: &mut Stack) -> Result<RawPid, Errno> {
+/// See [`sys::clone3`] for what is asked of the caller. Also tells how clone3 was refused, if it was.
+unsafe fn container(
+    flags: u64,
+    task: &mut Task<'_>,
+    stack: &mut Stack,
+) -> Result<(RawPid, Option<Errno>), Errno> {
     let argument = core::ptr::from_mut(task).cast::<c_void>();
     // SAFETY: `become_container` runs `child::run`, which makes system calls only; the rest is the caller's promise.
-    match unsafe { sys::clone3(flags, stack, become_container, argument) } {
-        // A system call filter, or an older kernel.
-        Err(Errno::NOSYS | Errno::INVAL | Errno::PERM) => {}
-        made => return made,
+    let refused = match unsafe { sys::clone3(flags, stack, become_container, argument) } {
+        Ok(pid) => return Ok((pid, None)),
+        Err(errno) => errno,
+    };
+    // A system call filter, or an older kernel.
+    let may_be_missing = [Errno::NOSYS, Errno::INVAL, Errno::PERM].contains(&refused);
+    if !may_be_missing || !task.fallbacks.contains(Fallback::Clone3) {
+        return Err(refused);
     }
     task.handlers = true;
     // SAFETY: as above.
-    unsafe { sys::clone(flags, stack, become_container, argument) }
+    let pid = unsafe { sys::clone(flags, stack, become_container, argument) }?;
+    Ok((pid, Some(refused)))
 }
 
 extern "C" fn become_container(argument: *mut c_void) -> ! {

@@ -18,7 +18,7 @@ pub use channel::Event;
 pub use supervise::{GRACE, supervise};
 
 use crate::child::record::{Place, Process};
-use crate::child::step::{Entry, Slot, Step, Text};
+use crate::child::step::{Entry, Fallback, Fallbacks, Slot, Step, Text};
 use crate::child::{Network, Task};
 use crate::error::{Errno, Error, Kind, Result};
 use crate::plan::{ParentStep, Plan};
@@ -187,6 +187,8 @@ impl<'m> Memory<'m> {
             network_stack: networks,
             network_pid: 0,
             contents: &self.contents,
+            fallbacks: plan.fallbacks,
+            fell_back: Fallbacks::default(),
             detached: true,
             sealed: true,
             old_root: true,
@@ -218,6 +220,10 @@ fn release<'a>(
     } = channels;
     drop(inside);
     observer.parent_step(plan, step);
+    if let Some(errno) = process.clone3_refused {
+        let (fallback, errno) = (Fallback::Clone3, errno.raw_os_error());
+        observer.event(plan, &Event::FellBack { fallback, errno });
+    }
 
     let written = handshake::write_maps(plan, process.pid, &life, observer);
     let mut running = Running {

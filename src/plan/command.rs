@@ -4,7 +4,7 @@ use super::arena::Arena;
 use crate::child::step::{Entry, Step, Text};
 use crate::error::{Error, Kind, Result};
 use crate::host::Facts;
-use crate::spec::{AbstractSockets, Net, Share, Spec, Tty};
+use crate::spec::{AbstractSockets, Net, Rung, Share, Spec, Tty};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
@@ -60,7 +60,8 @@ pub fn list(spec: &Spec, facts: &Facts, tty: bool, raised_limit: bool) -> Vec<En
     list.push(Step::Exec);
     let entry = |step| Entry {
         step,
-        instead: (step == Step::ScopeSockets && !spec.strict).then_some(Step::KeepSockets),
+        instead: (step == Step::ScopeSockets && spec.may_step_down(Rung::AbstractSockets))
+            .then_some(Step::KeepSockets),
     };
     list.into_iter().map(entry).collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::host::Facts;
-use crate::spec::{IdRange, Spec, User};
+use crate::spec::{IdRange, Rung, Spec, User};
 
 /// The most lines that the kernel takes in a map (user_namespaces(7), Linux 4.15).
 const MOST_LINES: usize = 340;
@@ -17,6 +17,8 @@ pub struct Ids {
     pub change: Option<(u32, u32)>,
     /// Whether setgroups(2) is denied for good, which is what an ordinary user has to pay for writing gid_map.
     pub deny_setgroups: bool,
+    /// Ranges that cannot be mapped, and of which the caller can do without.
+    pub stepped_down: Vec<String>,
 }
 
 impl Ids {
@@ -38,12 +40,26 @@ impl Ids {
             own: facts.gid,
             may_map: facts.may_map_groups,
         };
-        let uid_map = users.map(&spec.uid_map, uid)?;
-        let gid_map = groups.map(&spec.gid_map, gid)?;
+        let mut stepped_down = Vec::new();
+        let optional = spec.may_step_down(Rung::Ids);
+        let mut map = |side: &Side, asked: &[IdRange], id| match side.map(asked, id) {
+            Err(error) if optional && !side.may_write(asked) => {
+                let own = side.own;
+                stepped_down.push(format!(
+                    "{error}; instead: map one {} id: {id} inside is {own} outside",
+                    side.name
+                ));
+                side.map(&[], id)
+            }
+            result => result,
+        };
+        let uid_map = map(&users, &spec.uid_map, uid)?;
+        let gid_map = map(&groups, &spec.gid_map, gid)?;
         let stays = users.is_own(&uid_map, uid) && groups.is_own(&gid_map, gid);
         Ok(Ids {
             change: (!stays).then_some((uid, gid)),
             deny_setgroups: spec.gid_map.is_empty() || !facts.may_map_groups,
+            stepped_down,
             uid_map,
             gid_map,
         })
@@ -89,9 +105,13 @@ impl Side {
         Ok(asked.to_vec())
     }
 
+    /// Whether the kernel lets the caller write these lines: any with the capability to set ids, else one, of its own id.
+    fn may_write(&self, asked: &[IdRange]) -> bool {
+        self.may_map || matches!(asked, [range] if range.count == 1 && range.outside == self.own)
+    }
+
     fn check(&self, asked: &[IdRange]) -> Result<()> {
-        let only_own = matches!(asked, [range] if range.count == 1 && range.outside == self.own);
-        if !self.may_map && !only_own {
+        if !self.may_write(asked) {
             let hint = format!(
                 "leave --{} out, or give `--{} IN:{}:1`; more ids need the capability to set them in this user namespace \
                  (root in a CI container has it), and rootlet never calls newuidmap",

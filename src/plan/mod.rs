@@ -17,10 +17,10 @@ mod views;
 pub use arena::Arena;
 
 use crate::child::record::Process;
-use crate::child::step::{Entry, Text};
+use crate::child::step::{Entry, Fallback, Fallbacks, Text};
 use crate::error::{Error, Result};
 use crate::host::Facts;
-use crate::spec::{Share, Spec, Tty};
+use crate::spec::{Rung, Share, Spec, Tty};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -78,6 +78,10 @@ pub struct Plan {
     /// The namespaces that are asked for at the clone, CLONE_NEW* flags; and CLONE_VM, if the new process may share the
     /// launcher's memory.
     pub clone_flags: u64,
+    /// Which system calls may have an older one in their place, where the host has not got them.
+    pub fallbacks: Fallbacks,
+    /// What had to be stepped down from already.
+    pub stepped_down: Vec<String>,
     /// What is in the files that exist only inside.
     pub contents: Vec<Vec<u8>>,
     /// Directories of the host that overlays write to.
@@ -118,6 +122,15 @@ pub struct Enforced {
     pub no_new_privs: bool,
 }
 
+impl Enforced {
+    /// The host's namespace `name` was kept, where a new one was refused.
+    pub fn keep(&mut self, name: &str) {
+        if let Some(place) = self.new.iter().position(|known| *known == name) {
+            self.shared.push(self.new.remove(place));
+        }
+    }
+}
+
 impl Plan {
     /// Decides how `spec` is done on the host of `facts`. Equal input gives an equal plan.
     ///
@@ -149,6 +162,8 @@ impl Plan {
             candidates,
             slots: slots.count(),
             clone_flags: clone_flags(spec),
+            fallbacks: fallbacks(spec),
+            stepped_down: ids.stepped_down.clone(),
             contents,
             uppers,
             pass_fds: spec.pass_fds.iter().copied().filter(|&fd| fd > 2).collect(),
@@ -245,6 +260,21 @@ fn clone_flags(spec: &Spec) -> u64 {
     libc::CLONE_NEWUSER as u64
         | flag(own_pids, libc::CLONE_NEWPID)
         | flag(own_pids && !setup::has_clocks(spec), libc::CLONE_VM)
+}
+
+fn fallbacks(spec: &Spec) -> Fallbacks {
+    let rungs = [
+        (Rung::Clone3, Fallback::Clone3),
+        (Rung::OpenTree, Fallback::OpenTree),
+        (Rung::MountSetattr, Fallback::MountSetattr),
+        (Rung::CloseRange, Fallback::CloseRange),
+    ];
+    let may = rungs
+        .into_iter()
+        .filter(|(rung, _)| spec.may_step_down(*rung));
+    may.fold(Fallbacks::default(), |set, (_, fallback)| {
+        set.with(fallback)
+    })
 }
 
 fn enforced(spec: &Spec, ids: &identity::Ids) -> Enforced {

@@ -4,7 +4,7 @@ use super::views::{NO_DEVICES, NO_PROGRAMS, STAGE, Views, absolute};
 use crate::child::step::{Entry, Slot, Step};
 use crate::error::{Error, Result};
 use crate::host::{Facts, Guard};
-use crate::spec::{Kernel, Mount, Net, Proc, Root, Share, Spec};
+use crate::spec::{Kernel, Mount, Net, Proc, Root, Rung, Share, Spec};
 use std::path::Path;
 
 /// Devices of the host that a /dev of one's own gets.
@@ -160,10 +160,10 @@ impl Views<'_> {
                 self.lay(from_host(slot));
             }
             (Proc::Fresh, _) => {
-                let instead = match (spec.strict, own) {
-                    (true, _) => None,
-                    (false, true) => Some(from_host(self.take(Path::new("/proc"), false)?)),
-                    (false, false) => Some(Step::KeepProc { path: target }),
+                let instead = match (spec.may_step_down(Rung::Proc), own) {
+                    (false, _) => None,
+                    (true, true) => Some(from_host(self.take(Path::new("/proc"), false)?)),
+                    (true, false) => Some(Step::KeepProc { path: target }),
                 };
                 let step = self.file_system("proc", "/proc", NO_PROGRAMS, "")?;
                 self.laid.push(Entry { step, instead });
@@ -235,7 +235,7 @@ impl Views<'_> {
     /// /sys: that of the container's network, or else the host's, which cannot be written.
     fn sys(&mut self, spec: &Spec) -> Result<()> {
         let fresh = spec.net == Net::None;
-        let from_host = match fresh && spec.strict {
+        let from_host = match fresh && !spec.may_step_down(Rung::Sys) {
             true => None,
             false => Some(Step::Attach {
                 slot: self.take(Path::new("/sys"), true)?,

@@ -8,7 +8,7 @@ use super::views::Views;
 use crate::child::step::{Entry, Slot, Step};
 use crate::error::{Error, Result};
 use crate::host::Facts;
-use crate::spec::{Net, Share, Spec};
+use crate::spec::{Net, Rung, Share, Spec};
 use std::path::{Path, PathBuf};
 
 /// Descriptors that are open besides the sources of mounts: 0 to 2, channels, terminal, and a few for a moment.
@@ -105,7 +105,7 @@ pub fn list(
     if meanwhile {
         list.push(must(Step::StartNetwork));
     }
-    list.extend(namespaces(spec).into_iter().map(must));
+    list.extend(namespaces(spec));
     list.push(must(Step::AwaitIdMaps));
     if let Some((uid, gid)) = ids.change {
         list.push(must(Step::BecomeIds {
@@ -118,7 +118,10 @@ pub fn list(
         }
     }
     if has_clocks(spec) {
-        list.push(must(set_clocks(spec, arena)?));
+        list.push(Entry {
+            step: set_clocks(spec, arena)?,
+            instead: kept(spec, libc::CLONE_NEWTIME),
+        });
     }
     list.push(must(Step::MakePrivate));
     let own_dev = root::has_own_dev(spec);
@@ -196,7 +199,7 @@ fn makes_network_meanwhile(spec: &Spec) -> bool {
 
 /// The namespaces that the new process makes, while the launcher writes its id maps: they need capabilities, which it has
 /// from the start, but no ids.
-fn namespaces(spec: &Spec) -> Vec<Step> {
+fn namespaces(spec: &Spec) -> Vec<Entry> {
     let kinds = [
         (true, libc::CLONE_NEWNS),
         (!spec.shares(Share::Ipc), libc::CLONE_NEWIPC),
@@ -209,7 +212,24 @@ fn namespaces(spec: &Spec) -> Vec<Step> {
         (has_clocks(spec), libc::CLONE_NEWTIME),
     ];
     let wanted = kinds.into_iter().filter(|&(wanted, _)| wanted);
-    wanted.map(|(_, flag)| Step::Unshare { flag }).collect()
+    let entry = |(_, flag)| Entry {
+        step: Step::Unshare { flag },
+        instead: kept(spec, flag),
+    };
+    wanted.map(entry).collect()
+}
+
+/// What is done where a namespace is refused that the user can do without.
+fn kept(spec: &Spec, flag: i32) -> Option<Step> {
+    let rung = match flag {
+        libc::CLONE_NEWIPC => Rung::Ipc,
+        libc::CLONE_NEWUTS => Rung::Uts,
+        libc::CLONE_NEWCGROUP => Rung::Cgroup,
+        libc::CLONE_NEWTIME => Rung::Time,
+        _ => return None,
+    };
+    spec.may_step_down(rung)
+        .then_some(Step::KeepNamespace { flag })
 }
 
 fn set_clocks(spec: &Spec, arena: &mut Arena) -> Result<Step> {

@@ -1,7 +1,7 @@
 //! Launches without a command, by which a host's answers are found.
 
 use super::{Arena, Enforced, ParentStep, Plan, setup::must};
-use crate::child::step::{Slot, Step};
+use crate::child::step::{Fallback, Fallbacks, Slot, Step};
 use crate::error::Result;
 
 impl Plan {
@@ -41,6 +41,10 @@ impl Plan {
             candidates: Vec::new(),
             slots: Slot::SOURCES + 1,
             clone_flags: flags,
+            fallbacks: Fallback::ALL
+                .into_iter()
+                .fold(Fallbacks::default(), Fallbacks::with),
+            stepped_down: Vec::new(),
             contents: Vec::new(),
             uppers: Vec::new(),
             pass_fds: Vec::new(),

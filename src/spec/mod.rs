@@ -7,10 +7,12 @@
 mod identity;
 mod mount;
 mod mount_words;
+mod rung;
 mod text;
 
 pub use identity::{IdRange, User};
 pub use mount::{Content, Kernel, Missing, Mount};
+pub use rung::Rung;
 pub use text::parse_duration;
 
 use serde::{Deserialize, Serialize};
@@ -81,6 +83,12 @@ pub struct Spec {
     pub allow_new_privs: bool,
     /// Whether a host that refuses something is an error, where rootlet would otherwise step down and say so.
     pub strict: bool,
+    /// Steps down that are errors, of those that rootlet makes by itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub require: Vec<Rung>,
+    /// Steps down that rootlet may make, of those that it does not make by itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub optional: Vec<Rung>,
     /// Views, in the order in which they are laid down.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
@@ -111,6 +119,8 @@ impl Default for Spec {
             timeout: None,
             allow_new_privs: false,
             strict: false,
+            require: Vec::new(),
+            optional: Vec::new(),
             mounts: Vec::new(),
         }
     }

@@ -84,6 +84,15 @@ impl Plan {
                     words,
                 )
             }
+            Step::KeepNamespace { flag } => {
+                let (name, man, _) = namespace(flag);
+                described(
+                    format!("keep the host's {name} namespace"),
+                    "nothing",
+                    man,
+                    "what is in it is shared with the host",
+                )
+            }
             Step::StartNetwork => described(
                 "start the process that makes a new network namespace",
                 "clone(CLONE_VM|CLONE_FILES), which does unshare(CLONE_NEWNET)",

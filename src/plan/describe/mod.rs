@@ -6,6 +6,7 @@ mod launcher;
 
 use super::Plan;
 use crate::child::record::Process;
+use crate::child::step::{Fallback, Step};
 use crate::error::Errno;
 use serde::Serialize;
 
@@ -23,6 +24,19 @@ pub struct Description {
 }
 
 impl Plan {
+    /// The namespace that stays the host's when this step is stepped down from.
+    pub fn kept_namespace(&self, process: Process, step: usize) -> Option<&'static str> {
+        match self.list(process).get(step)?.instead? {
+            Step::KeepNamespace { flag } => Some(match flag {
+                libc::CLONE_NEWIPC => "ipc",
+                libc::CLONE_NEWUTS => "uts",
+                libc::CLONE_NEWCGROUP => "cgroup",
+                _ => "time",
+            }),
+            _ => None,
+        }
+    }
+
     /// What is said when a step was refused with `errno` and something else was done instead.
     pub fn stepped_down(&self, process: Process, step: usize, errno: i32) -> Option<String> {
         let entry = self.list(process).get(step)?;
@@ -34,6 +48,25 @@ impl Plan {
             instead.attempt,
             instead.words
         ))
+    }
+}
+
+impl Plan {
+    /// What is said when a system call was refused with `errno` and an older one is used.
+    pub fn fell_back(fallback: Fallback, errno: i32) -> String {
+        let (call, instead) = match fallback {
+            Fallback::Clone3 => (
+                "clone3",
+                "clone, and the caller's signal handlers are taken away after it",
+            ),
+            Fallback::OpenTree => ("open_tree", "bind mounts, of paths that are held open"),
+            Fallback::MountSetattr => ("mount_setattr", "a remount of each mount that is listed"),
+            Fallback::CloseRange => ("close_range", "each descriptor that is listed is closed"),
+        };
+        format!(
+            "{call}: {}; instead, with the same result: {instead}",
+            Errno(errno)
+        )
     }
 }
 

@@ -11,7 +11,7 @@ use super::setup::{Slots, must};
 use crate::child::step::{Entry, Slot, Step, Text};
 use crate::error::{Error, Result};
 use crate::host::{Facts, Source};
-use crate::spec::{Content, Kernel, Missing, Mount, Spec};
+use crate::spec::{Content, Kernel, Missing, Mount, Rung, Spec};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -72,7 +72,7 @@ impl<'a> Views<'a> {
         };
         views.root(spec, facts)?;
         for (mount, source) in spec.mounts.iter().zip(&facts.sources) {
-            views.mount(mount, source, facts, spec.strict)?;
+            views.mount(mount, source, facts, spec.may_step_down(Rung::Overlay))?;
         }
         views.linked_files(spec, facts)?;
         views.close_root(spec)?;
@@ -80,7 +80,13 @@ impl<'a> Views<'a> {
         Ok(views)
     }
 
-    fn mount(&mut self, mount: &Mount, source: &Source, facts: &Facts, strict: bool) -> Result<()> {
+    fn mount(
+        &mut self,
+        mount: &Mount,
+        source: &Source,
+        facts: &Facts,
+        steps_down: bool,
+    ) -> Result<()> {
         match mount {
             Mount::Bind {
                 source: path,
@@ -124,10 +130,10 @@ impl<'a> Views<'a> {
                 if *optional && matches!(source, Source::Unusable { .. }) {
                     return Ok(());
                 }
-                let slot = self.take_overlay(mount, source, facts, strict)?;
+                let slot = self.take_overlay(mount, source, facts, steps_down)?;
                 self.place(mount, target, false)?;
                 self.attach(slot, target, false)?;
-                if let Some(entry) = self.laid.last_mut().filter(|_| *optional && !strict) {
+                if let Some(entry) = self.laid.last_mut().filter(|_| *optional && steps_down) {
                     entry.instead = Some(Step::LeaveOut);
                 }
                 Ok(())

@@ -57,7 +57,7 @@ impl Views<'_> {
         mount: &Mount,
         source: &Source,
         facts: &Facts,
-        strict: bool,
+        steps_down: bool,
     ) -> Result<Slot> {
         let Mount::Overlay {
             lower,
@@ -90,7 +90,7 @@ impl Views<'_> {
             volatile: *volatile,
             slot,
         };
-        let instead = match paths.first().filter(|_| *optional && !strict) {
+        let instead = match paths.first().filter(|_| *optional && steps_down) {
             Some(path) => Some(Step::OpenTree {
                 path: self.arena.text(path)?,
                 slot,
