@@ -424,3 +424,41 @@ fn a_hidden_proc_is_stepped_down_from_aloud_or_refused() {
         ],
     );
 }
+
+#[test]
+fn changes_are_applied_without_openat2_as_with_it() {
+    let dir = Dir::new();
+    for errno in [libc::ENOSYS, libc::EPERM] {
+        let home = dir.directory(&format!("home-{errno}"));
+        let store = format!("{home}/store");
+        let work = dir.directory(&format!("home-{errno}/work/deep"));
+        std::fs::write(format!("{work}/old"), "old").unwrap();
+        let rootlet = |words: &[&str], filtered: bool| {
+            let mut command = std::process::Command::new(ROOTLET);
+            command.args(words).env("HOME", &home).current_dir(&home);
+            if filtered {
+                let filter = filter(&[libc::SYS_openat2], errno);
+                // SAFETY: two system calls, and no allocation unless they fail.
+                unsafe { command.pre_exec(move || install(&filter)) };
+            }
+            finish(command)
+        };
+        let script = "rm work/deep/old; mkdir -p work/new/er; echo text >work/new/er/file";
+        rootlet(&["try", "--keep", &store, "--", "sh", "-c", script], false).ok();
+        let (with, without) = (
+            rootlet(&["changes", &store], false),
+            rootlet(&["changes", &store], true),
+        );
+        assert_eq!(with.out, without.out);
+        assert_eq!(with.err, "");
+        let note = "rootlet: note: openat2: ";
+        assert!(
+            without.err.starts_with(note) && without.err.lines().count() == 1,
+            "{without:#?}"
+        );
+        rootlet(&["apply", &store], true).fails(0, &["4 applied, 0 not", note]);
+        let file = std::fs::read_to_string(format!("{home}/work/new/er/file")).unwrap();
+        assert_eq!(file, "text\n");
+        assert!(!std::path::Path::new(&format!("{work}/old")).exists());
+    }
+}

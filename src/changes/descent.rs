@@ -3,8 +3,9 @@
 //! A path can be longer than the kernel takes (PATH_MAX), and any part of it can be swapped for a symbolic link
 //! meanwhile. So each directory is opened by its one name in the directory above.
 
+use super::beneath::open_directory;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, RawDir, ResolveFlags, fstat, open, openat, openat2};
+use rustix::fs::{Mode, OFlags, RawDir, fstat, open, openat};
 use rustix::io::{Errno, Result};
 use std::ffi::{CStr, CString, OsStr};
 use std::mem::MaybeUninit;
@@ -40,7 +41,7 @@ impl Descent {
     /// Starts at the directory `name` in `parent`, which is not reached by a symbolic link.
     pub fn open_in(parent: BorrowedFd<'_>, name: &CStr, flags: OFlags) -> Result<Descent> {
         let flags = flags | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Descent::at(child(parent, name, flags)?, flags))
+        Ok(Descent::at(open_directory(parent, name, flags)?, flags))
     }
 
     fn at(root: OwnedFd, flags: OFlags) -> Descent {
@@ -71,7 +72,7 @@ impl Descent {
     /// # Errors
     /// ELOOP or ENOTDIR when it is no directory; EXDEV when another file system is mounted on it.
     pub fn enter(&mut self, name: &CStr) -> Result<()> {
-        let fd = child(self.current(), name, self.flags)?;
+        let fd = open_directory(self.current(), name, self.flags)?;
         if let Some(far) = self.levels.len().checked_sub(HELD) {
             self.levels[far].close()?;
         }
@@ -140,23 +141,6 @@ impl Level {
 /// A name as the kernel takes it.
 pub fn c_name(name: &OsStr) -> Result<CString> {
     CString::new(name.as_bytes()).map_err(|_| Errno::INVAL)
-}
-
-fn child(parent: BorrowedFd<'_>, name: &CStr, flags: OFlags) -> Result<OwnedFd> {
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
-    loop {
-        // EAGAIN: something was renamed meanwhile, and the kernel could not be sure.
-        match openat2(
-            parent,
-            name,
-            flags | OFlags::NOFOLLOW,
-            Mode::empty(),
-            resolve,
-        ) {
-            Err(Errno::AGAIN | Errno::INTR) => continue,
-            result => return result,
-        }
-    }
 }
 
 /// The names in `directory`, which may be a descriptor with O_PATH.

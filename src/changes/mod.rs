@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+mod beneath;
 mod content;
 mod descent;
 #[cfg(feature = "cli")]
@@ -26,6 +27,7 @@ mod upper;
 mod xattr;
 
 pub use apply::{Applied, Progress, Refusal};
+pub use beneath::openat2_refused;
 pub use list::{Change, Changes, Counts, Inside, Kind};
 pub use pattern::Patterns;
 pub use record::{Host, Record};

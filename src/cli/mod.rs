@@ -11,6 +11,7 @@ mod run;
 
 use clap::error::{ContextKind, ErrorKind};
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
+use rootlet::error::Errno;
 use rootlet::front::line::{Line, Unread};
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -63,7 +64,18 @@ enum Launch {
 /// everything else: other verbs, help, and what is wrong.
 pub fn main() -> anyhow::Result<u8> {
     let words: Vec<OsString> = std::env::args_os().collect();
-    match launch_line(&words) {
+    let result = carried_out(&words);
+    if let Some(errno) = rootlet::changes::openat2_refused() {
+        eprintln!(
+            "rootlet: note: openat2: {}; instead, with the same result: each directory is opened and then looked at",
+            Errno(errno)
+        );
+    }
+    result
+}
+
+fn carried_out(words: &[OsString]) -> anyhow::Result<u8> {
+    match launch_line(words) {
         Ok((verbose, launch, line)) => {
             start_log(verbose);
             match launch {
@@ -72,7 +84,7 @@ pub fn main() -> anyhow::Result<u8> {
                 Launch::Try => attempt::attempt(&line),
             }
         }
-        Err(Unread) => ask_clap(&words),
+        Err(Unread) => ask_clap(words),
     }
 }
 
