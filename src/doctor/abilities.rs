@@ -11,6 +11,7 @@ use crate::plan::Plan;
 use crate::preset::sandbox;
 use crate::spec::{Net, Root, Spec, Tty};
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// A way to use rootlet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -68,9 +69,16 @@ pub fn all(findings: &[Finding], place: &Place) -> Vec<Ability> {
     ]
 }
 
+/// A sandbox for the working directory, or for another one where that is not a directory that a sandbox takes: the
+/// question is what the host allows.
 fn in_sandbox() -> Result<Spec> {
-    let look = sandbox::Look::here();
-    let mut spec = sandbox::preset(&look)?;
+    let mut look = sandbox::Look::here();
+    let mut preset = sandbox::preset(&look);
+    if preset.is_err() {
+        look.cwd = Some(PathBuf::from("/usr"));
+        preset = sandbox::preset(&look);
+    }
+    let mut spec = preset?;
     let views = spec.mounts.len();
     sandbox::complete(&mut spec, views, &look);
     spec.tty = Tty::Never;
