@@ -264,6 +264,8 @@ fn a_directory_with_a_mount_in_it_is_put_together() {
         "run",
         "-t",
         "never",
+        "--cap-add",
+        "sys_admin",
         "--tmpfs",
         beside,
         "-v",

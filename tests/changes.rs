@@ -273,7 +273,7 @@ fn a_full_disk_and_a_read_only_one_are_told_and_leave_the_old_files() {
     // Other tests make and remove directories beside it meanwhile, each of which would be a piece.
     let beside = dir.path().parent().unwrap();
     let words = format!(
-        "exec '{ROOTLET}' run -t never --tmpfs '{}' -v '{}' -v '{ROOTLET}' -- sh -c \"$1\"",
+        "exec '{ROOTLET}' run -t never --cap-add sys_admin --tmpfs '{}' -v '{}' -v '{ROOTLET}' -- sh -c \"$1\"",
         beside.display(),
         dir.text()
     );

@@ -462,3 +462,19 @@ fn changes_are_applied_without_openat2_as_with_it() {
         assert!(!std::path::Path::new(&format!("{work}/old")).exists());
     }
 }
+
+#[test]
+fn a_keyring_that_is_refused_is_told_or_is_an_error() {
+    let with =
+        |errno, more: &[&str]| run_without(&[libc::SYS_keyctl], errno, &[more, &["true"]].concat());
+    let ran = with(libc::EPERM, &[]);
+    let note = "rootlet: note: make a session keyring: Operation not permitted (EPERM); instead: keep the caller's session keyring";
+    assert_eq!(ran.status, 0, "{ran:?}");
+    assert!(ran.err.starts_with(note), "{ran:?}");
+    for refusal in [&["--strict"][..], &["--require", "keyring"]] {
+        with(libc::EPERM, refusal).fails(125, &["make a session keyring", "(EPERM)"]);
+    }
+    // A kernel that has no keyrings has none of the caller's either.
+    let ran = with(libc::ENOSYS, &["--strict"]);
+    assert_eq!((ran.status, &*ran.err), (0, ""));
+}

@@ -3,6 +3,7 @@
 use ::core::ffi::CStr;
 use ::core::mem::MaybeUninit;
 use ::core::prelude::rust_2024::*;
+use ::rustix::fd::BorrowedFd;
 use ::rustix::fs::{CWD, Mode, OFlags, RawDir};
 use ::rustix::io::Errno;
 
@@ -68,11 +69,16 @@ pub fn number(digits: &[u8]) -> i32 {
     if digits.is_empty() { -1 } else { value }
 }
 
+/// Writes `text` to a file that is there, in one call.
+pub fn write_at(directory: BorrowedFd<'_>, path: &CStr, text: &CStr) -> Result<(), Errno> {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = ::rustix::fs::openat(directory, path, flags, Mode::empty())?;
+    ::rustix::io::write(&file, text.to_bytes()).map(drop)
+}
+
 /// Writes the offsets of this time namespace's clocks, and enters it.
 pub fn set_clocks(offsets: &CStr) -> Result<(), Errno> {
-    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-    let file = ::rustix::fs::openat(CWD, c"/proc/self/timens_offsets", flags, Mode::empty())?;
-    ::rustix::io::write(&file, offsets.to_bytes())?;
+    write_at(CWD, c"/proc/self/timens_offsets", offsets)?;
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     let namespace = ::rustix::fs::openat(
         CWD,

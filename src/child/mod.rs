@@ -25,6 +25,7 @@ use ::rustix::fd::BorrowedFd;
 use ::rustix::io::Errno;
 use ::rustix::termios::{Termios, Winsize};
 
+mod capabilities;
 mod files;
 mod init;
 mod mounts;

@@ -285,6 +285,37 @@ pub enum Step {
     ScopeSockets,
     /// Nothing: they stay in reach. Only ever what is done instead.
     KeepSockets,
+    /// keyctl(KEYCTL_JOIN_SESSION_KEYRING): keys of the caller's session are out of reach. Keyrings are no part of a
+    /// namespace, but one of a user's in it.
+    NewKeyring,
+    /// Nothing: the caller's session keyring stays. Only ever what is done instead.
+    KeepKeyring,
+    /// unshare(CLONE_NEWUSER), its id maps, unshare(CLONE_NEWNS): in a mount namespace that belongs to another user
+    /// namespace every mount is locked (mount_namespaces(7)), so that CAP_SYS_ADMIN over it uncovers nothing.
+    LockMounts {
+        /// A copy of the host's /proc.
+        proc: Slot,
+        /// The line of uid_map, which maps the user id to itself.
+        uid_map: Text,
+        /// The line of gid_map.
+        gid_map: Text,
+    },
+    /// The capabilities that the program will have: the bounding set, no inheritable ones, securebits; the exec does the
+    /// rest (capabilities(7)).
+    LimitCapabilities {
+        /// The bounding set, bit n for capability n.
+        kept: u64,
+        /// Those of them that the kernel must know.
+        named: u64,
+        /// Those that a user other than root gets through the exec: the ambient set.
+        ambient: u64,
+        /// Whether user id 0 has them by being that.
+        root: bool,
+    },
+    /// capset(2): of its capabilities init keeps that to send signals. It needs the others to report the command's start,
+    /// so that the command runs for a moment before this; but init is closed to it already ([`Step::HideInit`]), and this
+    /// is for whoever found another way to use init.
+    LimitInit,
     /// Nothing: a namespace stays the host's. Only ever what is done instead.
     KeepNamespace {
         /// One of CLONE_NEW*.

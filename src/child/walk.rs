@@ -8,7 +8,7 @@ use ::rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 
 use super::record::{Kind, Place, Process};
 use super::step::{Entry, FAILED, Fallback, Question, Slot, Step, Text};
-use super::{Task, borrow, files, init, mounts, network, terminal};
+use super::{Task, borrow, capabilities, files, init, mounts, network, terminal};
 use crate::sys;
 
 /// Does every step of `list`.
@@ -162,9 +162,28 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             sweep,
         } => init::supervise(task, shared_group, sweep),
         Step::NoNewPrivileges => ::rustix::thread::set_no_new_privs(true),
+        Step::NewKeyring => match sys::join_session_keyring() {
+            // A kernel without keyrings.
+            Err(Errno::NOSYS) => Ok(()),
+            result => result,
+        },
+        Step::LockMounts {
+            proc,
+            uid_map,
+            gid_map,
+        } => capabilities::lock_mounts(task, proc, task.text(uid_map), task.text(gid_map)),
+        Step::LimitCapabilities {
+            kept,
+            named,
+            ambient,
+            root,
+        } => capabilities::limit(kept, named, ambient, root),
+        Step::LimitInit => capabilities::limit_init(),
         Step::ScopeSockets => sys::scope_abstract_sockets(),
         Step::KeepProc { path } => mounts::keep_proc(task.text(path)),
-        Step::KeepSockets | Step::KeepNamespace { .. } | Step::LeaveOut => Ok(()),
+        Step::KeepSockets | Step::KeepKeyring | Step::KeepNamespace { .. } | Step::LeaveOut => {
+            Ok(())
+        }
         Step::PassFd { fd } => sys::keep_across_exec(fd),
         Step::RestoreSignalMask => {
             sys::set_signal_mask(task.mask);

@@ -6,7 +6,7 @@
 use super::request::Request;
 use super::spec_file;
 use crate::error::{Error, Result};
-use crate::spec::{IdRange, Mount, Root, User, parse_duration};
+use crate::spec::{Capability, IdRange, Mount, Root, User, parse_duration};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error as WordError;
@@ -84,6 +84,12 @@ pub static FLAGS: &[Flag] = &[
         .takes("IN:OUT:COUNT").repeatable(),
     Flag::new("Identity", "allow-new-privs", "Let set-user-id programs and file capabilities inside give privileges",
         |to, _| put(&mut to.spec.allow_new_privs, Ok(true))),
+    Flag::new("Identity", "cap-add", "Let the command have this capability too; ALL is every one (repeatable)",
+        |to, value| add_once(&mut to.spec.cap_add, parsed::<Capability>(value)))
+        .takes("NAME").repeatable(),
+    Flag::new("Identity", "cap-drop", "Take this capability from the command; ALL is every one (repeatable)",
+        |to, value| add_once(&mut to.spec.cap_drop, parsed::<Capability>(value)))
+        .takes("NAME").repeatable(),
 
     Flag::new("Namespaces", "net", "The network: the host's, or none but a loopback device of its own",
         |to, value| put(&mut to.spec.net, word(value)))
@@ -179,7 +185,7 @@ pub static FLAGS: &[Flag] = &[
         |to, _| put(&mut to.spec.strict, Ok(true))),
     Flag::new("Process", "require", "Fail where rootlet would otherwise step down from one of these",
         |to, value| add_once(&mut to.spec.require, word(value)))
-        .list_of("LIST", &["proc", "sys", "abstract-sockets", "overlay", "clone3", "open-tree", "mount-setattr", "close-range"])
+        .list_of("LIST", &["proc", "sys", "abstract-sockets", "keyring", "overlay", "clone3", "open-tree", "mount-setattr", "close-range"])
         .repeatable(),
     Flag::new("Process", "optional", "Go on without these where the host refuses them, and say so",
         |to, value| add_once(&mut to.spec.optional, word(value)))

@@ -81,7 +81,9 @@ impl Request {
 mod tests {
     use super::*;
     use crate::front::flags::{FLAGS, Flag, Value};
-    use crate::spec::{AbstractSockets, Missing, Mount, Net, Proc, Root, Rung, Share, Tty, User};
+    use crate::spec::{
+        AbstractSockets, Capability, Missing, Mount, Net, Proc, Root, Rung, Share, Tty, User,
+    };
     use std::ffi::OsString;
     use std::time::Duration;
 
@@ -133,6 +135,7 @@ mod tests {
             (Value::None, _) => vec![""],
             (Value::OneOf { words, .. } | Value::Optional { words, .. }, _) => words.to_vec(),
             (_, "uidmap" | "gidmap") => vec!["0:1:1"],
+            (_, "cap-add" | "cap-drop") => vec!["ALL", "kill"],
             (_, "root") => vec!["host", "empty", "./host"],
             (_, "mount") => vec!["type=proc,target=/p"],
             (_, "overlay") => vec!["/a,/b"],
@@ -171,6 +174,10 @@ mod tests {
             "--gidmap",
             "0:1:1",
             "--allow-new-privs",
+            "--cap-add=NET_ADMIN",
+            "--cap-add",
+            "cap_chown",
+            "--cap-drop=all",
             "--net=none",
             "--abstract-sockets",
             "none",
@@ -261,6 +268,8 @@ mod tests {
                 tty: Tty::Always,
                 timeout: Some(Duration::from_secs(90)),
                 allow_new_privs: true,
+                cap_add: vec![Capability::Number(12), Capability::Number(0)],
+                cap_drop: vec![Capability::All],
                 strict: true,
                 require: vec![Rung::Proc, Rung::Clone3, Rung::OpenTree],
                 optional: vec![Rung::Cgroup],

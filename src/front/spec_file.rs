@@ -56,7 +56,9 @@ pub fn add(base: &Spec, path: &Path) -> Result<Spec> {
 }
 
 /// Lists whose entries are added; others stand for one another.
-const ADDED: [&str; 6] = ["share", "require", "optional", "env", "pass-fds", "mounts"];
+const ADDED: [&str; 8] = [
+    "share", "cap-add", "cap-drop", "require", "optional", "env", "pass-fds", "mounts",
+];
 
 /// Where the profile `name` is: a path if there is a / in it, else NAME.toml among the user's profiles.
 ///
@@ -129,7 +131,9 @@ pub fn read_env(path: &Path) -> Result<Vec<std::ffi::OsString>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{AbstractSockets, Missing, Mount, Net, Proc, Root, Rung, Share, Tty, User};
+    use crate::spec::{
+        AbstractSockets, Capability, Missing, Mount, Net, Proc, Root, Rung, Share, Tty, User,
+    };
     use std::time::Duration;
 
     #[test]
@@ -159,6 +163,8 @@ mod tests {
             tty: Tty::Never,
             timeout: Some(Duration::from_millis(90_500)),
             allow_new_privs: true,
+            cap_add: vec![Capability::Number(12)],
+            cap_drop: vec![Capability::All],
             strict: true,
             require: vec![Rung::Proc, Rung::MountSetattr],
             optional: vec![Rung::Ids],

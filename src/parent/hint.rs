@@ -92,6 +92,7 @@ pub fn gate(plan: &Plan, step: Step) -> Option<Gate> {
         Step::OpenTerminal => Gate::Pty,
         Step::ScopeSockets => Gate::Landlock,
         Step::SpawnCommand { .. } => Gate::Process,
+        Step::LockMounts { .. } => Gate::User,
         _ => return None,
     })
 }

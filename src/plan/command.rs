@@ -12,7 +12,13 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What the process does that becomes the command.
-pub fn list(spec: &Spec, facts: &Facts, tty: bool, raised_limit: bool) -> Vec<Entry> {
+pub fn list(
+    spec: &Spec,
+    facts: &Facts,
+    tty: bool,
+    raised_limit: bool,
+    held: Vec<Step>,
+) -> Vec<Entry> {
     let mut list = Vec::new();
     if spec.init && spec.shares(Share::Pid) {
         list.push(Step::TieToInit);
@@ -32,6 +38,7 @@ pub fn list(spec: &Spec, facts: &Facts, tty: bool, raised_limit: bool) -> Vec<En
     if spec.net == Net::Host && spec.abstract_sockets == AbstractSockets::None {
         list.push(Step::ScopeSockets);
     }
+    list.extend(held);
     if facts.ignores_sigchld {
         list.push(Step::SetSignal {
             signal: libc::SIGCHLD,

@@ -9,6 +9,10 @@ const MOST_LINES: usize = 340;
 
 /// The decided identity.
 pub struct Ids {
+    /// The user id inside.
+    pub uid: u32,
+    /// The group id inside.
+    pub gid: u32,
     /// The lines of uid_map.
     pub uid_map: Vec<IdRange>,
     /// The lines of gid_map.
@@ -57,6 +61,8 @@ impl Ids {
         let gid_map = map(&groups, &spec.gid_map, gid)?;
         let stays = users.is_own(&uid_map, uid) && groups.is_own(&gid_map, gid);
         Ok(Ids {
+            uid,
+            gid,
             change: (!stays).then_some((uid, gid)),
             deny_setgroups: spec.gid_map.is_empty() || !facts.may_map_groups,
             stepped_down,

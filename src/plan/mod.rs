@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod arena;
+mod capabilities;
 mod command;
 pub mod describe;
 pub mod explain;
@@ -120,6 +121,8 @@ pub struct Enforced {
     pub read_only: bool,
     /// Whether no privileges can be gained by an exec.
     pub no_new_privs: bool,
+    /// The capabilities that the command, or what it executes, can come to have, over these namespaces.
+    pub capabilities: Vec<&'static str>,
 }
 
 impl Enforced {
@@ -143,13 +146,20 @@ impl Plan {
         let tty = spec.tty == Tty::Always
             || (spec.tty == Tty::Auto && facts.terminals[0] && facts.terminals[1]);
         let mut slots = setup::Slots::default();
+        let held = capabilities::Held::new(spec, &ids, &mut slots)?;
         let setup::Setup {
             list: setup,
             contents,
             uppers,
-        } = setup::list(spec, facts, &ids, tty, &mut slots, &mut arena)?;
+        } = setup::list(spec, facts, &ids, &held, tty, &mut slots, &mut arena)?;
         let init = setup::init_list(spec, facts, tty, &mut arena)?;
-        let command = command::list(spec, facts, tty, slots.raises_limit(facts));
+        let command = command::list(
+            spec,
+            facts,
+            tty,
+            slots.raises_limit(facts),
+            held.steps(&ids, &mut arena)?,
+        );
         let parent = parent_list(spec, &ids, tty && facts.terminals[0], &mut arena)?;
         let (argv, candidates, envp) = command::program(spec, facts, &mut arena)?;
         Ok(Plan {
@@ -169,7 +179,7 @@ impl Plan {
             pass_fds: spec.pass_fds.iter().copied().filter(|&fd| fd > 2).collect(),
             tty,
             timeout: spec.timeout,
-            enforced: enforced(spec, &ids),
+            enforced: enforced(spec, &ids, &held),
             arena,
         })
     }
@@ -277,12 +287,13 @@ fn fallbacks(spec: &Spec) -> Fallbacks {
     })
 }
 
-fn enforced(spec: &Spec, ids: &identity::Ids) -> Enforced {
+fn enforced(spec: &Spec, ids: &identity::Ids, held: &capabilities::Held) -> Enforced {
     let mut enforced = Enforced {
         uid_map: ids.uid_map.iter().map(ToString::to_string).collect(),
         gid_map: ids.gid_map.iter().map(ToString::to_string).collect(),
         read_only: spec.read_only,
         no_new_privs: !spec.allow_new_privs,
+        capabilities: held.kept.names(),
         ..Enforced::default()
     };
     for (name, new) in [

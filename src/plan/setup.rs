@@ -2,6 +2,7 @@
 
 use super::Upper;
 use super::arena::Arena;
+use super::capabilities::Held;
 use super::identity::Ids;
 use super::root;
 use super::views::Views;
@@ -86,6 +87,7 @@ pub fn list(
     spec: &Spec,
     facts: &Facts,
     ids: &Ids,
+    held: &Held,
     tty: bool,
     slots: &mut Slots,
     arena: &mut Arena,
@@ -124,6 +126,7 @@ pub fn list(
         });
     }
     list.push(must(Step::MakePrivate));
+    list.extend(held.prepare(arena)?.map(must));
     let own_dev = root::has_own_dev(spec);
     if tty && !own_dev {
         list.push(must(Step::OpenTerminal));
@@ -177,6 +180,12 @@ pub fn list(
     if tty {
         list.push(must(Step::LeadSession));
     }
+    list.push(Entry {
+        step: Step::NewKeyring,
+        instead: spec
+            .may_step_down(Rung::Keyring)
+            .then_some(Step::KeepKeyring),
+    });
     Ok(Setup {
         list,
         contents,
@@ -290,6 +299,7 @@ pub fn init_list(spec: &Spec, facts: &Facts, tty: bool, arena: &mut Arena) -> Re
         must(Step::SpawnCommand {
             foreign_pids: !sweep,
         }),
+        must(Step::LimitInit),
         must(Step::Supervise {
             shared_group,
             sweep,

@@ -5,7 +5,7 @@
 
 use super::pieces::{Held, Piece, Pieces, What};
 use crate::error::{Error, Result};
-use crate::spec::{Missing, Mount, Proc, Spec, User};
+use crate::spec::{Capability, Missing, Mount, Proc, Spec, User};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
@@ -106,6 +106,7 @@ pub fn preset(
     });
     Spec {
         user: User::Keep,
+        cap_drop: vec![Capability::All],
         read_only: true,
         proc: Some(Proc::Fresh),
         mounts,

@@ -4,7 +4,7 @@
 
 use super::places::{PRIVATE, RUN, SECRETS, TOOLS, VARIABLES};
 use crate::error::{Error, Result};
-use crate::spec::{AbstractSockets, Kernel, Missing, Mount, Net, Spec, User};
+use crate::spec::{AbstractSockets, Capability, Kernel, Missing, Mount, Net, Spec, User};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
@@ -101,6 +101,7 @@ pub fn preset(look: &Look<'_>) -> Result<Spec> {
     mounts.push(bind(cwd, false));
     Ok(Spec {
         user: User::Keep,
+        cap_drop: vec![Capability::All],
         net: Net::None,
         abstract_sockets: AbstractSockets::None,
         read_only: true,

@@ -4,12 +4,14 @@
 //! is no input or output here, and nothing is checked that needs to know the host.
 #![forbid(unsafe_code)]
 
+mod capability;
 mod identity;
 mod mount;
 mod mount_words;
 mod rung;
 mod text;
 
+pub use capability::{Capabilities, Capability};
 pub use identity::{IdRange, User};
 pub use mount::{Content, Kernel, Missing, Mount};
 pub use rung::Rung;
@@ -81,6 +83,12 @@ pub struct Spec {
     pub timeout: Option<Duration>,
     /// Whether the command may gain privileges by executing a set-user-id program or one with file capabilities.
     pub allow_new_privs: bool,
+    /// Capabilities that the command has besides those that it has by default.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cap_add: Vec<Capability>,
+    /// Capabilities that it has not, of those that it has by default.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cap_drop: Vec<Capability>,
     /// Whether a host that refuses something is an error, where rootlet would otherwise step down and say so.
     pub strict: bool,
     /// Steps down that are errors, of those that rootlet makes by itself.
@@ -118,6 +126,8 @@ impl Default for Spec {
             tty: Tty::Auto,
             timeout: None,
             allow_new_privs: false,
+            cap_add: Vec::new(),
+            cap_drop: Vec::new(),
             strict: false,
             require: Vec::new(),
             optional: Vec::new(),

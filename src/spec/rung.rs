@@ -13,6 +13,8 @@ pub enum Rung {
     Sys,
     /// Abstract sockets out of reach; else they stay in reach.
     AbstractSockets,
+    /// A session keyring of the container's own; else the caller's.
+    Keyring,
     /// The overlays of `rootlet try`; else the directory is read-only.
     Overlay,
     /// clone3(2); else clone(2).

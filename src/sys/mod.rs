@@ -299,6 +299,12 @@ pub fn scope_abstract_sockets() -> Result<(), Errno> {
     restricted.map(drop)
 }
 
+/// Gives this thread a session keyring of its own, with nothing in it (keyctl(2), KEYCTL_JOIN_SESSION_KEYRING).
+pub fn join_session_keyring() -> Result<(), Errno> {
+    // SAFETY: takes plain numbers; a null pointer stands for a keyring without a name.
+    unsafe { syscall!(SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, 0) }.map(drop)
+}
+
 /// Whether the kernel started this program with privileges that its caller does not have (getauxval(3), AT_SECURE).
 pub fn started_with_privileges() -> bool {
     // SAFETY: takes a number and returns one.

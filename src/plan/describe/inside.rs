@@ -3,6 +3,7 @@
 use super::{Description, clone_flags, described, names, signal_name};
 use crate::child::step::{Question, Step};
 use crate::plan::Plan;
+use crate::spec::Capabilities;
 
 impl Plan {
     /// A step of a process inside in words.
@@ -414,6 +415,36 @@ impl Plan {
                 "landlock(7)",
                 "they belong to the network, which is the host's; D-Bus and X may listen there",
             ),
+            Step::NewKeyring => described(
+                "make a session keyring",
+                "keyctl(KEYCTL_JOIN_SESSION_KEYRING)",
+                "session-keyring(7)",
+                "keys that the caller's session holds are out of reach",
+            ),
+            Step::KeepKeyring => described(
+                "keep the caller's session keyring",
+                "(nothing)",
+                "session-keyring(7)",
+                "keys that it holds can be used",
+            ),
+            Step::LockMounts { proc, uid_map, .. } => described(
+                "lock the mounts in a second user namespace",
+                format!(
+                    "unshare(CLONE_NEWUSER); write(#{}, uid_map {:?}, gid_map); unshare(CLONE_NEWNS)",
+                    proc.0,
+                    show(uid_map).trim_end()
+                ),
+                "mount_namespaces(7)",
+                "capabilities of the command are over a copy of the mounts that it may add to, but not uncover; over the other \
+                 namespaces it has none",
+            ),
+            Step::LimitCapabilities { kept, ambient, .. } => limit_capabilities(kept, ambient),
+            Step::LimitInit => described(
+                "take init's capabilities",
+                "capset(KILL)",
+                "capabilities(7)",
+                "whoever found a way to use init could do no more than end processes",
+            ),
             Step::LeaveOut => described(
                 "leave it out",
                 "(nothing)",
@@ -471,6 +502,27 @@ impl Plan {
             }
         }
     }
+}
+
+fn limit_capabilities(kept: u64, ambient: u64) -> Description {
+    let shown = |set: u64| match Capabilities(set) {
+        Capabilities::NONE => String::from("none"),
+        Capabilities::ALL => String::from("all"),
+        set => set.names().join(", "),
+    };
+    let raised = match ambient {
+        0 => String::new(),
+        _ => format!("; prctl(PR_CAP_AMBIENT_RAISE, {})", shown(ambient)),
+    };
+    described(
+        "take capabilities from the command",
+        format!("prctl(PR_CAPBSET_DROP){raised}; prctl(PR_SET_SECUREBITS)"),
+        "capabilities(7)",
+        &format!(
+            "what the command does not need it cannot be made to use, and no program brings it back; left: {}",
+            shown(kept)
+        ),
+    )
 }
 
 fn asked(question: Question) -> (&'static str, &'static str) {
