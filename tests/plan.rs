@@ -25,6 +25,7 @@ fn facts(spec: &Spec) -> Facts {
             variable("HOME", "/home/me"),
         ],
         terminals: [false, false, false],
+        one_output: false,
         controlling_terminal: true,
         open_files: 1024,
         most_open_files: 4096,

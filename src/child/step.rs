@@ -250,8 +250,10 @@ pub enum Step {
         /// Whether there is such a terminal.
         foreground: bool,
     },
-    /// dup3(2) of the terminal over a standard descriptor.
-    TerminalAs {
+    /// dup3(2) of the terminal, or of a pipe, over a standard descriptor.
+    StandardAs {
+        /// Where it is.
+        slot: Slot,
         /// 0, 1 or 2.
         fd: i32,
     },

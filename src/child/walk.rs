@@ -152,7 +152,7 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             ::rustix::process::ioctl_tiocsctty(borrow(task.slot(Slot::TERMINAL)))
         }
         Step::LeadGroup { foreground } => lead_group(task, foreground),
-        Step::TerminalAs { fd } => sys::duplicate_onto(task.slot(Slot::TERMINAL), fd),
+        Step::StandardAs { slot, fd } => sys::duplicate_onto(task.slot(slot), fd),
         Step::Rename { name } => ::rustix::thread::set_name(task.text(name)),
         Step::HideInit => ::rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable),
         Step::Subreaper => init::become_subreaper(task),

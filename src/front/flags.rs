@@ -178,6 +178,9 @@ pub static FLAGS: &[Flag] = &[
     Flag::new("Process", "tty", "Give the command a terminal of its own: auto does when stdin and stdout are terminals",
         |to, value| put(&mut to.spec.tty, word(value)))
         .short('t').one_of("WHEN", &["auto", "always", "never"]),
+    Flag::new("Process", "stdio", "Standard input, output and error: the caller's own, or pipes between, where they are no terminals",
+        |to, value| put(&mut to.spec.stdio, word(value)))
+        .one_of("STDIO", &["inherit", "pipe"]),
     Flag::new("Process", "timeout", "End the command after this time (30s, 1h30m, …) with exit status 124",
         |to, value| put(&mut to.spec.timeout, text(value).and_then(parse_duration).map(Some)))
         .takes_hyphen("DURATION"),

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
     use crate::front::flags::{FLAGS, Flag, Value};
     use crate::spec::{
-        AbstractSockets, Capability, Missing, Mount, Net, Proc, Root, Rung, Share, Tty, User,
+        AbstractSockets, Capability, Missing, Mount, Net, Proc, Root, Rung, Share, Stdio, Tty, User,
     };
     use std::ffi::OsString;
     use std::time::Duration;
@@ -153,8 +153,9 @@ mod tests {
             let requests = values(flag).into_iter().map(|value| meaning(flag, value));
             let others = requests.filter(|request| *request != Request::default());
             // One word of --net and of --tty is the default.
-            let defaults =
-                usize::from(["net", "tty", "abstract-sockets", "root"].contains(&flag.long));
+            let defaults = usize::from(
+                ["net", "tty", "stdio", "abstract-sockets", "root"].contains(&flag.long),
+            );
             assert_eq!(
                 others.count() + defaults,
                 values(flag).len(),
@@ -178,6 +179,7 @@ mod tests {
             "--cap-add",
             "cap_chown",
             "--cap-drop=all",
+            "--stdio=pipe",
             "--net=none",
             "--abstract-sockets",
             "none",
@@ -266,6 +268,7 @@ mod tests {
                 pass_fds: vec![5, 4],
                 init: false,
                 tty: Tty::Always,
+                stdio: Stdio::Pipe,
                 timeout: Some(Duration::from_secs(90)),
                 allow_new_privs: true,
                 cap_add: vec![Capability::Number(12), Capability::Number(0)],

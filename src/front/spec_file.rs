@@ -132,7 +132,7 @@ pub fn read_env(path: &Path) -> Result<Vec<std::ffi::OsString>> {
 mod tests {
     use super::*;
     use crate::spec::{
-        AbstractSockets, Capability, Missing, Mount, Net, Proc, Root, Rung, Share, Tty, User,
+        AbstractSockets, Capability, Missing, Mount, Net, Proc, Root, Rung, Share, Stdio, Tty, User,
     };
     use std::time::Duration;
 
@@ -161,6 +161,7 @@ mod tests {
             pass_fds: vec![5, 7],
             init: false,
             tty: Tty::Never,
+            stdio: Stdio::Pipe,
             timeout: Some(Duration::from_millis(90_500)),
             allow_new_privs: true,
             cap_add: vec![Capability::Number(12)],

@@ -14,6 +14,7 @@ pub use source::{GUARDED, Guard, Source};
 use crate::error::Result;
 use crate::spec::{Root, Spec};
 use crate::sys;
+use rustix::fd::BorrowedFd;
 use rustix::thread::CapabilitySet;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -37,6 +38,8 @@ pub struct Facts {
     pub env: Vec<(OsString, OsString)>,
     /// Whether standard input, output and error are terminals.
     pub terminals: [bool; 3],
+    /// Whether standard output and error are the same file.
+    pub one_output: bool,
     /// Whether the caller's session has a terminal, which sends signals to process groups.
     pub controlling_terminal: bool,
     /// How many files may be open: the soft limit.
@@ -82,6 +85,7 @@ impl Facts {
                 rustix::termios::isatty(rustix::stdio::stdout()),
                 rustix::termios::isatty(rustix::stdio::stderr()),
             ],
+            one_output: is_same(rustix::stdio::stdout(), rustix::stdio::stderr()),
             controlling_terminal: has_controlling_terminal(),
             open_files: limit.current.unwrap_or(u64::MAX),
             most_open_files: limit.maximum.unwrap_or(u64::MAX),
@@ -108,6 +112,11 @@ fn has_controlling_terminal() -> bool {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     rustix::fs::open(c"/dev/tty", flags, Mode::empty()).is_ok()
+}
+
+fn is_same(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> bool {
+    let file = |fd| rustix::fs::fstat(fd).map(|stat| (stat.st_dev, stat.st_ino));
+    file(a).is_ok_and(|a| file(b) == Ok(a))
 }
 
 fn is_open(fd: i32) -> bool {

@@ -24,7 +24,9 @@ pub fn parent_gate(step: ParentStep) -> Option<Gate> {
         ParentStep::DenySetgroups
         | ParentStep::WriteUidMap { .. }
         | ParentStep::WriteGidMap { .. } => Gate::IdMaps,
-        ParentStep::OpenChannels | ParentStep::Clone { .. } => Gate::Process,
+        ParentStep::OpenChannels | ParentStep::MakePipes | ParentStep::Clone { .. } => {
+            Gate::Process
+        }
         _ => return None,
     })
 }

@@ -9,6 +9,7 @@ mod channel;
 mod clone;
 mod handshake;
 mod hint;
+mod stdio;
 mod supervise;
 mod terminal;
 mod upper;
@@ -16,6 +17,8 @@ mod upper;
 pub use attempt::{Attempt, ask, attempt};
 pub use channel::Event;
 pub use supervise::{GRACE, supervise};
+
+use stdio::{Pipes, Streams};
 
 use crate::child::record::{Place, Process};
 use crate::child::step::{Entry, Fallback, Fallbacks, Slot, Step, Text};
@@ -83,14 +86,20 @@ pub struct Running<'a> {
     reaped: Option<Outcome>,
     ready: bool,
     uppers: Held<'a>,
+    streams: Streams,
 }
 
 /// Starts what `plan` says: makes the new process, writes its id maps and releases it. Set-up goes on inside, in a copy of
 /// this program's memory; [`Running::next_event`] tells how. `trace` asks for an event for each step.
 ///
 /// # Errors
-/// A step that was refused. Nothing is left running then.
+/// A step that was refused. Nothing is left running then. A plan with pipes, which only [`supervise`] relays.
 pub fn launch<'a>(plan: &'a Plan, trace: bool, observer: &mut dyn Observer) -> Result<Running<'a>> {
+    if !plan.pipes.is_empty() {
+        return Err(Error::usage(
+            "pipes in the place of files need somebody who reads and writes them: supervise",
+        ));
+    }
     let uppers = Held::all_of(plan)?;
     let channels = Channels::open(plan, observer)?;
     // No handler of the caller's may run in the copy of it that the new process is.
@@ -108,6 +117,7 @@ struct Channels {
     life: OwnedFd,
     records: Channel,
     inside: [OwnedFd; 2],
+    pipes: Pipes,
 }
 
 impl Channels {
@@ -116,10 +126,16 @@ impl Channels {
         let (life_inside, life) = life_pipe().map_err(refused)?;
         let (records, records_inside) = Channel::new().map_err(refused)?;
         observer.parent_step(plan, ParentStep::OpenChannels);
+        let pipes =
+            Pipes::new(plan).map_err(|errno| self::refused(plan, ParentStep::MakePipes, errno))?;
+        if !plan.pipes.is_empty() {
+            observer.parent_step(plan, ParentStep::MakePipes);
+        }
         Ok(Channels {
             life,
             records,
             inside: [life_inside, records_inside],
+            pipes,
         })
     }
 }
@@ -149,6 +165,10 @@ impl<'m> Memory<'m> {
         slots[usize::from(Slot::LIFE.0)] = life;
         slots[usize::from(Slot::RECORDS.0)] = records;
         let mut keep = [&plan.pass_fds[..], &[life, records]].concat();
+        for (slot, pipe) in &channels.pipes.inside {
+            slots[usize::from(slot.0)] = pipe.as_raw_fd();
+            keep.push(pipe.as_raw_fd());
+        }
         keep.sort_unstable();
         Memory {
             slots,
@@ -217,8 +237,9 @@ fn release<'a>(
         life,
         records,
         inside,
+        pipes,
     } = channels;
-    drop(inside);
+    drop((inside, pipes.inside));
     observer.parent_step(plan, step);
     if let Some(errno) = process.clone3_refused {
         let (fallback, errno) = (Fallback::Clone3, errno.raw_os_error());
@@ -235,6 +256,7 @@ fn release<'a>(
         reaped: None,
         ready: false,
         uppers,
+        streams: pipes.streams,
     };
     match written {
         Ok(()) => Ok(running),

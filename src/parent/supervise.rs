@@ -1,5 +1,6 @@
 //! What a command-line tool does while its command runs: passes signals and the terminal on, and watches the time.
 
+use super::stdio::Streams;
 use super::terminal::{Keeper, Terminal};
 use super::upper::Held;
 use super::{
@@ -59,11 +60,13 @@ fn supervise_blocked(
     let mut memory = Memory::new(plan, &channels);
     let (mut task, stack) = memory.task(plan, mask, trace);
     let made = clone::sharing(plan.clone_flags, &mut task, stack);
-    let running = release(plan, uppers, channels, made, observer)?;
+    let mut running = release(plan, uppers, channels, made, observer)?;
     let signals = sys::signalfd(SignalSet::ALL)
         .map_err(|errno| Error::setup("open a descriptor for signals", errno))?;
+    let streams = std::mem::take(&mut running.streams);
     let mut supervisor = Supervisor {
         running,
+        streams,
         observer,
         plan,
         signals,
@@ -87,6 +90,7 @@ struct Supervisor<'a, 'o> {
     signals: OwnedFd,
     keeper: Option<Keeper>,
     terminal: Option<Terminal>,
+    streams: Streams,
     /// The command itself, where no init tells of its end.
     command: Option<OwnedFd>,
     deadline: Option<Instant>,
@@ -108,19 +112,15 @@ impl Supervisor<'_, '_> {
         if let Some(terminal) = &mut self.terminal {
             terminal.suspend();
         }
-        match outcome {
-            Ok(_) if self.timed_out => Ok(Outcome::TimedOut),
-            outcome => outcome,
+        match (outcome, self.streams.failure()) {
+            (Ok(_), Some(error)) => Err(error),
+            (Ok(_), None) if self.timed_out => Ok(Outcome::TimedOut),
+            (outcome, _) => outcome,
         }
     }
 
     /// Waits for something to happen, and deals with it. Returns the end, if it was that.
     fn turn(&mut self) -> Result<Option<Result<Outcome>>> {
-        let wanted = self
-            .terminal
-            .as_ref()
-            .map(Terminal::wanted)
-            .unwrap_or_default();
         let in_background = self.terminal.as_ref().is_some_and(Terminal::in_background);
         let first = match &self.command {
             Some(command) => rustix::fd::AsFd::as_fd(command),
@@ -130,11 +130,7 @@ impl Supervisor<'_, '_> {
             PollFd::from_borrowed_fd(first, PollFlags::IN),
             PollFd::new(&self.signals, PollFlags::IN),
         ];
-        polled.extend(
-            wanted
-                .iter()
-                .map(|&(_, fd, flags)| PollFd::from_borrowed_fd(fd, flags)),
-        );
+        polled.extend(self.wanted());
         let left = self
             .deadline
             .map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -149,15 +145,13 @@ impl Supervisor<'_, '_> {
         }
         let happened: Vec<PollFlags> = polled.iter().map(PollFd::revents).collect();
         drop(polled);
-        if let Some(terminal) = &mut self.terminal {
-            if !terminal.relay(&happened[2..]) {
-                // The kernel would tell the session's leader only, and that is init.
-                self.running.signal(libc::SIGHUP);
-                terminal.hang_up();
-            }
-            if in_background {
-                terminal.come_to_front();
-            }
+        if !self.relay(&happened[2..]) {
+            // The kernel would tell the session's leader only, and that is init.
+            self.running.signal(libc::SIGHUP);
+            self.terminal.iter_mut().for_each(Terminal::hang_up);
+        }
+        if in_background {
+            self.terminal.iter_mut().for_each(Terminal::come_to_front);
         }
         if happened[1].contains(PollFlags::IN) {
             self.take_signals();
@@ -172,6 +166,34 @@ impl Supervisor<'_, '_> {
             true => Ok(None),
             false => self.take_event(),
         }
+    }
+
+    /// What the relays wait for: the terminal's, then the pipes'.
+    fn wanted(&self) -> Vec<PollFd<'_>> {
+        let terminal = self.terminal.iter().flat_map(Terminal::wanted);
+        let terminal = terminal.map(|(_, fd, flags)| (fd, flags));
+        let all = terminal.chain(self.streams.wanted());
+        all.map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags))
+            .collect()
+    }
+
+    /// Moves what can be moved; `happened` answers what was wanted. False when nobody reads the terminal's output any more.
+    fn relay(&mut self, happened: &[PollFlags]) -> bool {
+        let terminals = self
+            .terminal
+            .as_ref()
+            .map_or(0, |terminal| terminal.wanted().len());
+        let (terminals, streams) = happened.split_at(terminals);
+        self.streams.relay(streams);
+        self.terminal
+            .as_mut()
+            .is_none_or(|terminal| terminal.relay(terminals))
+    }
+
+    fn has_more_output(&mut self) -> bool {
+        let terminal = self.terminal.as_mut();
+        let terminal = terminal.is_some_and(Terminal::has_more_output);
+        self.streams.has_more_output() || terminal
     }
 
     fn take_event(&mut self) -> Result<Option<Result<Outcome>>> {
@@ -219,16 +241,9 @@ impl Supervisor<'_, '_> {
     /// Passes on what the command has written last. A reader who does not read is waited for, unless the time is over or
     /// somebody wants us to end.
     fn finish_output(&mut self) {
-        while let Some(terminal) = &mut self.terminal
-            && terminal.has_more_output()
-        {
-            let wanted = terminal.wanted();
+        while self.has_more_output() {
             let mut polled = vec![PollFd::new(&self.signals, PollFlags::IN)];
-            polled.extend(
-                wanted
-                    .iter()
-                    .map(|&(_, fd, flags)| PollFd::from_borrowed_fd(fd, flags)),
-            );
+            polled.extend(self.wanted());
             let patience = if self.timed_out {
                 Some(timespec(Duration::ZERO))
             } else {
@@ -237,7 +252,7 @@ impl Supervisor<'_, '_> {
             let ready = poll(&mut polled, patience.as_ref());
             let happened: Vec<PollFlags> = polled.iter().map(PollFd::revents).collect();
             drop(polled);
-            if !terminal.relay(&happened[1..]) {
+            if !self.relay(&happened[1..]) {
                 return;
             }
             let harmless = [libc::SIGCHLD, libc::SIGCONT, libc::SIGPIPE, libc::SIGWINCH];

@@ -1,10 +1,11 @@
 //! The process that becomes the command: its last steps, its program, its environment.
 
 use super::arena::Arena;
-use crate::child::step::{Entry, Step, Text};
+use super::setup::Slots;
+use crate::child::step::{Entry, Slot, Step, Text};
 use crate::error::{Error, Kind, Result};
 use crate::host::Facts;
-use crate::spec::{AbstractSockets, Net, Rung, Share, Spec, Tty};
+use crate::spec::{AbstractSockets, Net, Rung, Share, Spec, Stdio, Tty};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
@@ -16,6 +17,7 @@ pub fn list(
     spec: &Spec,
     facts: &Facts,
     tty: bool,
+    pipes: &[(i32, Slot)],
     raised_limit: bool,
     held: Vec<Step>,
 ) -> Vec<Entry> {
@@ -28,9 +30,13 @@ pub fn list(
             list.push(Step::LeadGroup { foreground: true });
         }
         let replaced = (0..3).filter(|&fd| spec.tty == Tty::Always || facts.terminals[fd as usize]);
-        list.extend(replaced.map(|fd| Step::TerminalAs { fd }));
+        let slot = Slot::TERMINAL;
+        list.extend(replaced.map(|fd| Step::StandardAs { slot, fd }));
     } else if !facts.controlling_terminal {
         list.push(Step::LeadGroup { foreground: false });
+    }
+    for &(fd, slot) in pipes {
+        list.push(Step::StandardAs { slot, fd });
     }
     if !spec.allow_new_privs {
         list.push(Step::NoNewPrivileges);
@@ -71,6 +77,21 @@ pub fn list(
             .then_some(Step::KeepSockets),
     };
     list.into_iter().map(entry).collect()
+}
+
+/// Which standard descriptors are pipes, and where their inner ends will be. Output and error that go to one file go through
+/// one pipe, so that what is written first stays first.
+pub fn pipes(spec: &Spec, facts: &Facts, slots: &mut Slots) -> Vec<(i32, Slot)> {
+    let mut pipes: Vec<(i32, Slot)> = Vec::new();
+    let own_terminal = |fd: i32| spec.tty == Tty::Always || facts.terminals[fd as usize];
+    for fd in (0..3).filter(|&fd| spec.stdio == Stdio::Pipe && !own_terminal(fd)) {
+        let output = pipes
+            .iter()
+            .find(|(other, _)| *other == 1 && fd == 2 && facts.one_output);
+        let slot = output.map_or_else(|| slots.next(), |&(_, slot)| slot);
+        pipes.push((fd, slot));
+    }
+    pipes
 }
 
 /// The arguments, where the program is looked for, and the environment.

@@ -18,7 +18,7 @@ mod views;
 pub use arena::Arena;
 
 use crate::child::record::Process;
-use crate::child::step::{Entry, Fallback, Fallbacks, Text};
+use crate::child::step::{Entry, Fallback, Fallbacks, Slot, Text};
 use crate::error::{Error, Result};
 use crate::host::Facts;
 use crate::spec::{Rung, Share, Spec, Tty};
@@ -32,6 +32,8 @@ pub enum ParentStep {
     KeepTerminal,
     /// Makes the life pipe and the socket for records.
     OpenChannels,
+    /// Makes the pipes that stand for the caller's files.
+    MakePipes,
     /// Makes the new process, in the namespaces that must be asked for here.
     Clone {
         /// See [`Plan::clone_flags`].
@@ -89,6 +91,8 @@ pub struct Plan {
     pub uppers: Vec<Upper>,
     /// Descriptors of the caller's that go on to the command.
     pub pass_fds: Vec<i32>,
+    /// Standard descriptors that are pipes inside, which the launcher reads and writes, with the slots of their inner ends.
+    pub pipes: Vec<(i32, Slot)>,
     /// Whether the command has a terminal of its own.
     pub tty: bool,
     /// How long the command may take.
@@ -146,6 +150,7 @@ impl Plan {
         let tty = spec.tty == Tty::Always
             || (spec.tty == Tty::Auto && facts.terminals[0] && facts.terminals[1]);
         let mut slots = setup::Slots::default();
+        let pipes = command::pipes(spec, facts, &mut slots);
         let held = capabilities::Held::new(spec, &ids, &mut slots)?;
         let setup::Setup {
             list: setup,
@@ -157,10 +162,17 @@ impl Plan {
             spec,
             facts,
             tty,
+            &pipes,
             slots.raises_limit(facts),
             held.steps(&ids, &mut arena)?,
         );
-        let parent = parent_list(spec, &ids, tty && facts.terminals[0], &mut arena)?;
+        let parent = parent_list(
+            spec,
+            &ids,
+            tty && facts.terminals[0],
+            pipes.len(),
+            &mut arena,
+        )?;
         let (argv, candidates, envp) = command::program(spec, facts, &mut arena)?;
         Ok(Plan {
             parent,
@@ -177,6 +189,7 @@ impl Plan {
             contents,
             uppers,
             pass_fds: spec.pass_fds.iter().copied().filter(|&fd| fd > 2).collect(),
+            pipes,
             tty,
             timeout: spec.timeout,
             enforced: enforced(spec, &ids, &held),
@@ -236,18 +249,20 @@ fn parent_list(
     spec: &Spec,
     ids: &identity::Ids,
     raw: bool,
+    pipes: usize,
     arena: &mut Arena,
 ) -> Result<Vec<ParentStep>> {
     let mut list = Vec::new();
     if raw {
         list.push(ParentStep::KeepTerminal);
     }
-    list.extend([
-        ParentStep::OpenChannels,
-        ParentStep::Clone {
-            flags: clone_flags(spec),
-        },
-    ]);
+    list.push(ParentStep::OpenChannels);
+    if pipes > 0 {
+        list.push(ParentStep::MakePipes);
+    }
+    list.extend([ParentStep::Clone {
+        flags: clone_flags(spec),
+    }]);
     if ids.deny_setgroups {
         list.push(ParentStep::DenySetgroups);
     }

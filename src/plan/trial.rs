@@ -48,6 +48,7 @@ impl Plan {
             contents: Vec::new(),
             uppers: Vec::new(),
             pass_fds: Vec::new(),
+            pipes: Vec::new(),
             tty: false,
             timeout: None,
             enforced: Enforced::default(),

@@ -78,6 +78,9 @@ pub struct Spec {
     pub init: bool,
     /// Whether the command gets a terminal of its own.
     pub tty: Tty,
+    /// What the command gets in the place of files that are the caller's standard input, output and error.
+    #[serde(skip_serializing_if = "is_default")]
+    pub stdio: Stdio,
     /// After this time the command is asked to end, and [`crate::parent::GRACE`] later made to.
     #[serde(with = "text::duration", skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
@@ -124,6 +127,7 @@ impl Default for Spec {
             pass_fds: Vec::new(),
             init: true,
             tty: Tty::Auto,
+            stdio: Stdio::Inherit,
             timeout: None,
             allow_new_privs: false,
             cap_add: Vec::new(),
@@ -255,4 +259,16 @@ pub enum Tty {
     Always,
     /// Not at all: a terminal that the caller has is shared with the command.
     Never,
+}
+
+/// What the command has as standard input, output and error, where they are no terminals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stdio {
+    /// The caller's own.
+    #[default]
+    Inherit,
+    /// Pipes, whose other ends rootlet reads and writes: a file of the caller's can then not be opened again by its
+    /// descriptor, to be read, emptied or written (proc(5), /proc/pid/fd).
+    Pipe,
 }

@@ -1,7 +1,7 @@
 //! The steps of the processes inside in words.
 
 use super::{Description, clone_flags, described, names, signal_name};
-use crate::child::step::{Question, Step};
+use crate::child::step::{Question, Slot, Step};
 use crate::plan::Plan;
 use crate::spec::Capabilities;
 
@@ -365,12 +365,18 @@ impl Plan {
                 "setpgid(2)",
                 "signals for the command and its children reach them, and not init",
             ),
-            Step::TerminalAs { fd } => described(
-                format!("make the terminal descriptor {fd}"),
-                format!("dup3(terminal, {fd})"),
-                "dup(2)",
-                "standard input, output or error",
-            ),
+            Step::StandardAs { slot, fd } => {
+                let what = match slot {
+                    Slot::TERMINAL => String::from("terminal"),
+                    Slot(number) => format!("pipe #{number}"),
+                };
+                described(
+                    format!("make the {what} descriptor {fd}"),
+                    format!("dup3({what}, {fd})"),
+                    "dup(2)",
+                    "standard input, output or error",
+                )
+            }
             Step::Rename { name } => described(
                 "name the process",
                 format!("prctl(PR_SET_NAME, {:?})", show(name)),

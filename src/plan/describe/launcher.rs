@@ -37,6 +37,13 @@ impl Plan {
                 "the pipe ties the lives together: while this process lives it holds the only end that can write, and when \
                  it dies the container reads the end of the pipe and dies too; over the socket the container reports",
             ),
+            ParentStep::MakePipes => described(
+                "make pipes in the place of your files",
+                "pipe2(O_CLOEXEC)",
+                "pipe(7)",
+                "the command gets these as standard input, output and error, and this process reads and writes your files for it: \
+                 by a descriptor of its own the command could open a file again, read what it may only write, or empty it",
+            ),
             ParentStep::Clone { flags } => described(
                 format!("make a process in new namespaces ({})", clone_flags(flags)),
                 format!("clone3({})", clone_flags(flags)),

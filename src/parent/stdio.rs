@@ -1,0 +1,193 @@
+//! Pipes in the place of files that the caller has given as standard input, output and error, and the relay between the
+//! two: what is inside has no descriptor of such a file, by which it could be opened again in another way.
+
+use crate::child::step::Slot;
+use crate::error::Error;
+use crate::plan::Plan;
+use rustix::event::PollFlags;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use rustix::pipe::{PIPE_BUF, PipeFlags, pipe_with};
+
+/// Bytes that are on their way in one pipe at most.
+const RELAYED: usize = 64 * 1024;
+
+/// The pipes before the clone.
+#[derive(Default)]
+pub struct Pipes {
+    /// The ends that the launcher keeps.
+    pub streams: Streams,
+    /// The ends that go inside, with their slots.
+    pub inside: Vec<(Slot, OwnedFd)>,
+}
+
+impl Pipes {
+    /// Makes those of the plan.
+    pub fn new(plan: &Plan) -> Result<Pipes, Errno> {
+        let mut pipes = Pipes::default();
+        for &(standard, slot) in &plan.pipes {
+            if pipes.inside.iter().any(|(other, _)| *other == slot) {
+                continue;
+            }
+            let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+            let (pipe, inside) = match standard {
+                0 => (write, read),
+                _ => (read, write),
+            };
+            // The end in here only: those who have the other one do not expect it.
+            rustix::fs::fcntl_setfl(&pipe, OFlags::NONBLOCK)?;
+            pipes.streams.list.push(Stream {
+                standard,
+                pipe: Some(pipe),
+                on_the_way: Vec::new(),
+            });
+            pipes.inside.push((slot, inside));
+        }
+        Ok(pipes)
+    }
+}
+
+/// The relay.
+#[derive(Default)]
+pub struct Streams {
+    list: Vec<Stream>,
+    failure: Option<Error>,
+}
+
+/// One of the standard descriptors, and the pipe in its place.
+struct Stream {
+    standard: i32,
+    /// None when one of the sides has come to its end.
+    pipe: Option<OwnedFd>,
+    /// Read from the one side, not yet taken by the other.
+    on_the_way: Vec<u8>,
+}
+
+impl Streams {
+    /// What is to be waited for.
+    pub fn wanted(&self) -> Vec<(BorrowedFd<'_>, PollFlags)> {
+        self.list.iter().filter_map(Stream::wanted).collect()
+    }
+
+    /// Moves what can be moved; `happened` answers [`Streams::wanted`].
+    pub fn relay(&mut self, happened: &[PollFlags]) {
+        let waiting = self.list.iter_mut().filter(|stream| stream.pipe.is_some());
+        for (stream, _) in waiting.zip(happened).filter(|(_, flags)| !flags.is_empty()) {
+            if let Err(error) = stream.turn() {
+                self.failure.get_or_insert(error);
+            }
+        }
+    }
+
+    /// The command has ended: whether there is something left that it has written.
+    pub fn has_more_output(&mut self) -> bool {
+        self.list.retain(|stream| stream.standard != 0);
+        for stream in &mut self.list {
+            if stream.on_the_way.is_empty() && stream.take() == Taken::Nothing {
+                stream.pipe = None;
+            }
+        }
+        self.list.iter().any(|stream| stream.pipe.is_some())
+    }
+
+    /// What could not be passed on.
+    pub fn failure(&mut self) -> Option<Error> {
+        self.failure.take()
+    }
+}
+
+/// What reading has brought.
+#[derive(PartialEq)]
+enum Taken {
+    Something,
+    Nothing,
+    End,
+}
+
+impl Stream {
+    /// The source while nothing is on its way, else the sink.
+    fn wanted(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
+        self.pipe.as_ref()?;
+        Some(match self.on_the_way.is_empty() {
+            true => (self.source()?, PollFlags::IN),
+            false => (self.sink()?, PollFlags::OUT),
+        })
+    }
+
+    fn source(&self) -> Option<BorrowedFd<'_>> {
+        match self.standard {
+            0 => Some(rustix::stdio::stdin()),
+            _ => self.pipe.as_ref().map(AsFd::as_fd),
+        }
+    }
+
+    fn sink(&self) -> Option<BorrowedFd<'_>> {
+        match self.standard {
+            0 => self.pipe.as_ref().map(AsFd::as_fd),
+            1 => Some(rustix::stdio::stdout()),
+            _ => Some(rustix::stdio::stderr()),
+        }
+    }
+
+    fn turn(&mut self) -> Result<(), Error> {
+        if !self.on_the_way.is_empty() {
+            return self.pass();
+        }
+        if self.take() == Taken::End {
+            self.pipe = None;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self) -> Taken {
+        let mut buffer = [0u8; RELAYED];
+        let read = match self.source() {
+            Some(source) => rustix::io::read(source, &mut buffer),
+            None => Ok(0),
+        };
+        match read {
+            Ok(length @ 1..) => {
+                self.on_the_way.extend_from_slice(&buffer[..length]);
+                Taken::Something
+            }
+            Err(Errno::INTR | Errno::AGAIN) => Taken::Nothing,
+            Ok(_) | Err(_) => Taken::End,
+        }
+    }
+
+    /// Writes no more than a pipe takes without blocking when it is ready (PIPE_BUF): the sinks of output are shared with
+    /// others, and so are not ours to put into non-blocking mode.
+    fn pass(&mut self) -> Result<(), Error> {
+        let Some(sink) = self.sink() else {
+            return Ok(());
+        };
+        let length = match is_file(sink) {
+            true => self.on_the_way.len(),
+            false => self.on_the_way.len().min(PIPE_BUF),
+        };
+        match rustix::io::write(sink, &self.on_the_way[..length]) {
+            Ok(length) => drop(self.on_the_way.drain(..length)),
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            // The command will be told likewise when it writes again.
+            Err(errno) => {
+                self.pipe = None;
+                self.on_the_way.clear();
+                if self.standard != 0 && errno != Errno::PIPE {
+                    let name = ["input", "output", "error"][self.standard as usize];
+                    return Err(Error::setup(
+                        format!("write to standard {name} what the command has written"),
+                        errno,
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_file(fd: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstat(fd).is_ok_and(|stat| {
+        rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile
+    })
+}
