@@ -179,7 +179,7 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             root,
         } => capabilities::limit(kept, named, ambient, root),
         Step::LimitInit => capabilities::limit_init(),
-        Step::ScopeSockets => sys::scope_abstract_sockets(),
+        Step::ScopeSockets => sys::landlock::scope_abstract_sockets(),
         Step::KeepProc { path } => mounts::keep_proc(task.text(path)),
         Step::KeepSockets | Step::KeepKeyring | Step::KeepNamespace { .. } | Step::LeaveOut => {
             Ok(())

@@ -6,8 +6,10 @@
 //! share with its launcher (see `raw`).
 
 pub mod alloc;
+pub mod landlock;
 pub mod probe;
 mod raw;
+pub mod seccomp;
 
 use core::ffi::{CStr, c_char, c_void};
 use raw::syscall;
@@ -270,33 +272,6 @@ pub fn duplicate(fd: RawFd) -> Result<OwnedFd, Errno> {
     let new = unsafe { syscall!(SYS_fcntl, fd, libc::F_DUPFD_CLOEXEC, 3) }?;
     // SAFETY: the kernel has just made this descriptor, for nobody else.
     Ok(unsafe { OwnedFd::from_raw_fd(new as RawFd) })
-}
-
-/// The kernel's struct landlock_ruleset_attr (landlock_create_ruleset(2)), as of Linux 6.12.
-#[repr(C)]
-struct LandlockRuleset {
-    handled_access_fs: u64,
-    handled_access_net: u64,
-    scoped: u64,
-}
-
-/// From linux/landlock.h; not in libc.
-const LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET: u64 = 1;
-
-/// Cuts this thread off from abstract unix sockets that it or its descendants do not make (two system calls of Landlock).
-pub fn scope_abstract_sockets() -> Result<(), Errno> {
-    let ruleset = LandlockRuleset {
-        handled_access_fs: 0,
-        handled_access_net: 0,
-        scoped: LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET,
-    };
-    let size = size_of::<LandlockRuleset>();
-    // SAFETY: `ruleset` is as long as the second argument says.
-    let fd = unsafe { syscall!(SYS_landlock_create_ruleset, &ruleset, size, 0) }? as RawFd;
-    // SAFETY: takes plain numbers.
-    let restricted = unsafe { syscall!(SYS_landlock_restrict_self, fd, 0) };
-    close(fd);
-    restricted.map(drop)
 }
 
 /// Gives this thread a session keyring of its own, with nothing in it (keyctl(2), KEYCTL_JOIN_SESSION_KEYRING).

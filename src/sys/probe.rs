@@ -2,6 +2,7 @@
 //! changes nothing outside of the process that asks.
 
 use super::raw::syscall;
+use super::seccomp::{Instruction, install_filter};
 use super::{RawFd, close};
 use core::ffi::CStr;
 use rustix::io::Errno;
@@ -72,19 +73,13 @@ pub fn pidfd_open() -> Result<(), Errno> {
 /// Installs a filter that lets everything through (seccomp(2)); it needs no_new_privs, which it sets.
 pub fn filter() -> Result<(), Errno> {
     rustix::thread::set_no_new_privs(true)?;
-    let mut allow = libc::sock_filter {
+    let allow = Instruction {
         code: (libc::BPF_RET | libc::BPF_K) as u16,
         jt: 0,
         jf: 0,
         k: libc::SECCOMP_RET_ALLOW,
     };
-    let program = libc::sock_fprog {
-        len: 1,
-        filter: &raw mut allow,
-    };
-    let mode = libc::SECCOMP_SET_MODE_FILTER;
-    // SAFETY: `program` names the one instruction that is there.
-    unsafe { syscall!(SYS_seccomp, mode, 0, &program) }.map(drop)
+    install_filter(&[allow])
 }
 
 /// The version of Landlock that the kernel has, from 1 (landlock_create_ruleset(2), Linux 5.13).
