@@ -36,6 +36,8 @@ fn facts(spec: &Spec) -> Facts {
         guarded: Vec::new(),
         linked_files: Vec::new(),
         has_sys: false,
+        landlock: None,
+        tree: Default::default(),
     }
 }
 

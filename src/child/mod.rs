@@ -40,7 +40,7 @@ pub use terminal::keep_terminal;
 
 use crate::sys::{self, RawFd, RawPid, SignalSet};
 use record::{Kind, Process, Record};
-use step::{Entry, Fallback, Fallbacks, Slot, Text};
+use step::{Entry, Fallback, Fallbacks, Instruction, Slot, Text};
 
 /// Everything that the processes inside need. The launcher makes it before the clone; they have a copy of it, or share it
 /// with a launcher that does not touch it.
@@ -79,6 +79,8 @@ pub struct Task<'a> {
     pub network_pid: RawPid,
     /// What is in the files that exist only inside.
     pub contents: &'a [&'a [u8]],
+    /// The command's system call filter.
+    pub filter: &'a [Instruction],
     /// What may be done where a system call is not to be had; and what of that has been reported.
     pub fallbacks: Fallbacks,
     /// See `fallbacks`.

@@ -5,6 +5,8 @@
 
 use ::core::prelude::rust_2024::*;
 
+pub use crate::sys::seccomp::Instruction;
+
 /// The exit status of a process inside that was refused a step; the launcher has been told which.
 pub const FAILED: i32 = 125;
 
@@ -285,6 +287,17 @@ pub enum Step {
     /// landlock_create_ruleset(2) and landlock_restrict_self(2): abstract unix sockets of others cannot be connected to
     /// (LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET, Linux 6.12). It needs no_new_privs, or CAP_SYS_ADMIN.
     ScopeSockets,
+    /// landlock_restrict_self(2): from here on the ruleset holds that the launcher has made, for this process and for all
+    /// that come from it. init stays outside: what is inside can then neither trace it nor, since Linux 6.12, signal it.
+    Restrict {
+        /// Where the ruleset's descriptor is.
+        slot: Slot,
+    },
+    /// seccomp(2): the filter of the plan.
+    Filter {
+        /// Whether it refuses to change the attributes of files, too: Landlock lets everybody.
+        attributes: bool,
+    },
     /// Nothing: they stay in reach. Only ever what is done instead.
     KeepSockets,
     /// keyctl(KEYCTL_JOIN_SESSION_KEYRING): keys of the caller's session are out of reach. Keyrings are no part of a

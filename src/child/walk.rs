@@ -180,6 +180,8 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
         } => capabilities::limit(kept, named, ambient, root),
         Step::LimitInit => capabilities::limit_init(),
         Step::ScopeSockets => sys::landlock::scope_abstract_sockets(),
+        Step::Restrict { slot } => sys::landlock::restrict_self(task.slot(slot)),
+        Step::Filter { .. } => sys::seccomp::install_filter(task.filter),
         Step::KeepProc { path } => mounts::keep_proc(task.text(path)),
         Step::KeepSockets | Step::KeepKeyring | Step::KeepNamespace { .. } | Step::LeaveOut => {
             Ok(())

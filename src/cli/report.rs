@@ -31,6 +31,12 @@ impl Report {
         }
     }
 
+    /// Tells what was asked for comes to.
+    pub fn tell(&mut self, note: String) {
+        eprintln!("rootlet: note: {note}");
+        self.stepped_down.push(note);
+    }
+
     /// Tells of a step down.
     pub fn note(&mut self, note: String) {
         eprintln!("rootlet: note: {note} (--strict refuses this)");

@@ -143,6 +143,10 @@ pub fn carry_out(request: Request) -> anyhow::Result<u8> {
     }
     let status = status_fd.map(StatusFile::open).transpose()?;
     let mut report = Report::new(trace, status);
+    plan.notes
+        .iter()
+        .cloned()
+        .for_each(|note| report.tell(note));
     plan.stepped_down
         .iter()
         .cloned()

@@ -91,6 +91,8 @@ pub static FLAGS: &[Flag] = &[
         |to, value| add_once(&mut to.spec.cap_drop, parsed::<Capability>(value)))
         .takes("NAME").repeatable(),
 
+    Flag::new("Namespaces", "no-namespaces", "Make no namespaces: only restrict files, by Landlock and a system call filter; works in a Docker container",
+        |to, _| put(&mut to.spec.namespaces, Ok(false))),
     Flag::new("Namespaces", "net", "The network: the host's, or none but a loopback device of its own",
         |to, value| put(&mut to.spec.net, word(value)))
         .alias("network").one_of("NET", &["host", "none"]),

@@ -146,6 +146,7 @@ mod tests {
                 "1:100000:65536".parse().unwrap(),
             ],
             gid_map: vec!["0:1000:1".parse().unwrap()],
+            namespaces: false,
             net: Net::None,
             abstract_sockets: AbstractSockets::None,
             share: vec![Share::Ipc, Share::Uts],

@@ -8,6 +8,7 @@ pub mod mountinfo;
 pub mod place;
 pub mod remedy;
 mod source;
+pub mod tree;
 
 pub use source::{GUARDED, Guard, Source};
 
@@ -18,6 +19,7 @@ use rustix::fd::BorrowedFd;
 use rustix::thread::CapabilitySet;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use tree::Tree;
 
 /// What [`crate::plan`] needs to know. Plain data, so that a plan can be made for any host, on any host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +62,10 @@ pub struct Facts {
     pub linked_files: Vec<(PathBuf, PathBuf)>,
     /// Whether the directory that is to be the root has a place for /sys.
     pub has_sys: bool,
+    /// The version of Landlock that the kernel has, where that matters: where there are to be no namespaces.
+    pub landlock: Option<u32>,
+    /// The host's files, likewise.
+    pub tree: Tree,
 }
 
 impl Facts {
@@ -101,9 +107,18 @@ impl Facts {
             sources: spec.mounts.iter().map(Source::of).collect::<Result<_>>()?,
             guarded: source::guarded(spec),
             linked_files: source::linked_files(spec),
+            landlock: landlock(spec),
+            tree: Tree::of(spec)?,
             has_sys: matches!(&spec.root, Root::Directory(path)
                 if !spec.root.is_host() && path.join("sys").symlink_metadata().is_ok_and(|data| data.is_dir())),
         })
+    }
+}
+
+fn landlock(spec: &Spec) -> Option<u32> {
+    match spec.namespaces {
+        true => None,
+        false => sys::probe::landlock_version().ok()?.try_into().ok(),
     }
 }
 

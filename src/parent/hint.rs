@@ -27,6 +27,7 @@ pub fn parent_gate(step: ParentStep) -> Option<Gate> {
         ParentStep::OpenChannels | ParentStep::MakePipes | ParentStep::Clone { .. } => {
             Gate::Process
         }
+        ParentStep::MakeRuleset { .. } | ParentStep::Allow { .. } => Gate::Landlock,
         _ => return None,
     })
 }
@@ -92,7 +93,8 @@ pub fn gate(plan: &Plan, step: Step) -> Option<Gate> {
         },
         Step::LoopbackUp => Gate::Loopback,
         Step::OpenTerminal => Gate::Pty,
-        Step::ScopeSockets => Gate::Landlock,
+        Step::ScopeSockets | Step::Restrict { .. } => Gate::Landlock,
+        Step::Filter { .. } => Gate::Seccomp,
         Step::SpawnCommand { .. } => Gate::Process,
         Step::LockMounts { .. } => Gate::User,
         _ => return None,
@@ -128,6 +130,9 @@ pub fn add(error: Error, plan: &Plan, step: Step) -> Error {
             plan.arena.show(target)
         ),
         (Step::Attach { .. } | Step::MakeDirectory { .. }, Some(libc::ENOTDIR | libc::EINVAL)) => "a file can be mounted on a file only, a directory on a directory".to_string(),
+        (Step::Restrict { .. }, Some(libc::E2BIG)) => {
+            "16 such restrictions lie within each other here already, and the kernel has no more layers (landlock(7))".to_string()
+        }
         (Step::Exec, Some(libc::ENOENT)) if has_blank(plan) => {
             "it has a blank in it: the command and each argument are words of their own".to_string()
         }

@@ -9,6 +9,7 @@ mod channel;
 mod clone;
 mod handshake;
 mod hint;
+mod ruleset;
 mod stdio;
 mod supervise;
 mod terminal;
@@ -112,12 +113,14 @@ pub fn launch<'a>(plan: &'a Plan, trace: bool, observer: &mut dyn Observer) -> R
     running
 }
 
-/// The ways between the launcher and the processes inside: the launcher's ends, and the others, which it closes.
+/// The ways between the launcher and the processes inside: the launcher's ends, and the others, which it closes; and the
+/// command's ruleset, if it has one.
 struct Channels {
     life: OwnedFd,
     records: Channel,
     inside: [OwnedFd; 2],
     pipes: Pipes,
+    ruleset: Option<OwnedFd>,
 }
 
 impl Channels {
@@ -136,6 +139,7 @@ impl Channels {
             records,
             inside: [life_inside, records_inside],
             pipes,
+            ruleset: ruleset::make(plan, observer)?,
         })
     }
 }
@@ -168,6 +172,10 @@ impl<'m> Memory<'m> {
         for (slot, pipe) in &channels.pipes.inside {
             slots[usize::from(slot.0)] = pipe.as_raw_fd();
             keep.push(pipe.as_raw_fd());
+        }
+        if let Some((slot, ruleset)) = plan.ruleset().zip(channels.ruleset.as_ref()) {
+            slots[usize::from(slot.0)] = ruleset.as_raw_fd();
+            keep.push(ruleset.as_raw_fd());
         }
         keep.sort_unstable();
         Memory {
@@ -207,6 +215,7 @@ impl<'m> Memory<'m> {
             network_stack: networks,
             network_pid: 0,
             contents: &self.contents,
+            filter: &plan.filter,
             fallbacks: plan.fallbacks,
             fell_back: Fallbacks::default(),
             detached: true,
@@ -238,8 +247,9 @@ fn release<'a>(
         records,
         inside,
         pipes,
+        ruleset,
     } = channels;
-    drop((inside, pipes.inside));
+    drop((inside, pipes.inside, ruleset));
     observer.parent_step(plan, step);
     if let Some(errno) = process.clone3_refused {
         let (fallback, errno) = (Fallback::Clone3, errno.raw_os_error());

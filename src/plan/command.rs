@@ -12,14 +12,14 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 /// Where commands are looked for when the environment has no PATH.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What the process does that becomes the command.
+/// What the process does that becomes the command. `last` is what limits it once it can gain no privileges any more.
 pub fn list(
     spec: &Spec,
     facts: &Facts,
     tty: bool,
     pipes: &[(i32, Slot)],
     raised_limit: bool,
-    held: Vec<Step>,
+    last: Vec<Step>,
 ) -> Vec<Entry> {
     let mut list = Vec::new();
     if spec.init && spec.shares(Share::Pid) {
@@ -41,10 +41,11 @@ pub fn list(
     if !spec.allow_new_privs {
         list.push(Step::NoNewPrivileges);
     }
-    if spec.net == Net::Host && spec.abstract_sockets == AbstractSockets::None {
+    let scopes = spec.net == Net::Host && spec.abstract_sockets == AbstractSockets::None;
+    if scopes && spec.namespaces {
         list.push(Step::ScopeSockets);
     }
-    list.extend(held);
+    list.extend(last);
     if facts.ignores_sigchld {
         list.push(Step::SetSignal {
             signal: libc::SIGCHLD,

@@ -27,6 +27,9 @@ pub struct Ids {
 
 impl Ids {
     pub fn new(spec: &Spec, facts: &Facts) -> Result<Ids> {
+        if !spec.namespaces {
+            return Ok(Ids::unmapped(facts));
+        }
         let (uid, gid) = match spec.user {
             User::Root => (0, 0),
             User::Keep => (facts.uid, facts.gid),
@@ -69,6 +72,21 @@ impl Ids {
             uid_map,
             gid_map,
         })
+    }
+}
+
+impl Ids {
+    /// One stays who one is, without any map.
+    fn unmapped(facts: &Facts) -> Ids {
+        Ids {
+            uid: facts.uid,
+            gid: facts.gid,
+            uid_map: Vec::new(),
+            gid_map: Vec::new(),
+            change: None,
+            deny_setgroups: false,
+            stepped_down: Vec::new(),
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 mod arena;
 mod capabilities;
 mod command;
+mod confine;
 pub mod describe;
 pub mod explain;
 mod identity;
@@ -18,10 +19,12 @@ mod views;
 pub use arena::Arena;
 
 use crate::child::record::Process;
-use crate::child::step::{Entry, Fallback, Fallbacks, Slot, Text};
+use crate::child::step::{Entry, Fallback, Fallbacks, Instruction, Slot, Text};
 use crate::error::{Error, Result};
 use crate::host::Facts;
 use crate::spec::{Rung, Share, Spec, Tty};
+use capabilities::Held;
+use confine::Confinement;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,6 +37,29 @@ pub enum ParentStep {
     OpenChannels,
     /// Makes the pipes that stand for the caller's files.
     MakePipes,
+    /// Makes the ruleset that the command will be under, where there are no namespaces: the new process need not allocate
+    /// for it, and what it is to allow is opened here, where nothing is restricted yet.
+    MakeRuleset {
+        /// What it refuses where no rule allows it, LANDLOCK_ACCESS_FS_*.
+        files: u64,
+        /// What it refuses in any case, LANDLOCK_SCOPE_*.
+        scopes: u64,
+        /// Where its descriptor goes.
+        slot: Slot,
+    },
+    /// Adds rules to it: what may be done in some trees.
+    Allow {
+        /// Where the ruleset is.
+        slot: Slot,
+        /// What may be done.
+        access: u64,
+        /// The first of [`Plan::paths`] that are meant.
+        first: u32,
+        /// How many.
+        count: u32,
+        /// Whether they were found beside something else, so that one that has gone can be left out.
+        found: bool,
+    },
     /// Makes the new process, in the namespaces that must be asked for here.
     Clone {
         /// See [`Plan::clone_flags`].
@@ -85,6 +111,12 @@ pub struct Plan {
     pub fallbacks: Fallbacks,
     /// What had to be stepped down from already.
     pub stepped_down: Vec<String>,
+    /// What whoever asked for this is to be told of it.
+    pub notes: Vec<String>,
+    /// Paths of [`ParentStep::Allow`].
+    pub paths: Vec<Text>,
+    /// The command's system call filter.
+    pub filter: Vec<Instruction>,
     /// What is in the files that exist only inside.
     pub contents: Vec<Vec<u8>>,
     /// Directories of the host that overlays write to.
@@ -125,8 +157,13 @@ pub struct Enforced {
     pub read_only: bool,
     /// Whether no privileges can be gained by an exec.
     pub no_new_privs: bool,
-    /// The capabilities that the command, or what it executes, can come to have, over these namespaces.
-    pub capabilities: Vec<&'static str>,
+    /// The capabilities that the command, or what it executes, can come to have, over these namespaces. Without any it has
+    /// those of the caller.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<Vec<&'static str>>,
+    /// The version of Landlock that restricts files, where there are no namespaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub landlock: Option<u32>,
 }
 
 impl Enforced {
@@ -151,28 +188,29 @@ impl Plan {
             || (spec.tty == Tty::Auto && facts.terminals[0] && facts.terminals[1]);
         let mut slots = setup::Slots::default();
         let pipes = command::pipes(spec, facts, &mut slots);
-        let held = capabilities::Held::new(spec, &ids, &mut slots)?;
+        let confinement = Confinement::new(spec, facts, &mut slots, &mut arena)?;
+        let held = match spec.namespaces {
+            true => Some(Held::new(spec, &ids, &mut slots)?),
+            false => None,
+        };
         let setup::Setup {
             list: setup,
             contents,
             uppers,
-        } = setup::list(spec, facts, &ids, &held, tty, &mut slots, &mut arena)?;
+        } = match &held {
+            Some(held) => setup::list(spec, facts, &ids, held, tty, &mut slots, &mut arena)?,
+            None => confine::setup(spec, facts, tty, &mut arena)?,
+        };
+        let last = match &held {
+            Some(held) => held.steps(&ids, &mut arena)?,
+            None => confinement.command,
+        };
         let init = setup::init_list(spec, facts, tty, &mut arena)?;
-        let command = command::list(
-            spec,
-            facts,
-            tty,
-            &pipes,
-            slots.raises_limit(facts),
-            held.steps(&ids, &mut arena)?,
-        );
-        let parent = parent_list(
-            spec,
-            &ids,
-            tty && facts.terminals[0],
-            pipes.len(),
-            &mut arena,
-        )?;
+        let command = command::list(spec, facts, tty, &pipes, slots.raises_limit(facts), last);
+        let raw = tty && facts.terminals[0];
+        let made = (!pipes.is_empty()).then_some(ParentStep::MakePipes);
+        let made: Vec<ParentStep> = made.into_iter().chain(confinement.parent).collect();
+        let parent = parent_list(spec, &ids, &made, raw, &mut arena)?;
         let (argv, candidates, envp) = command::program(spec, facts, &mut arena)?;
         Ok(Plan {
             parent,
@@ -185,15 +223,26 @@ impl Plan {
             slots: slots.count(),
             clone_flags: clone_flags(spec),
             fallbacks: fallbacks(spec),
-            stepped_down: ids.stepped_down.clone(),
+            stepped_down: [&ids.stepped_down[..], &confinement.stepped_down].concat(),
+            notes: confinement.notes,
+            paths: confinement.paths,
+            filter: confinement.filter,
             contents,
             uppers,
             pass_fds: spec.pass_fds.iter().copied().filter(|&fd| fd > 2).collect(),
             pipes,
             tty,
             timeout: spec.timeout,
-            enforced: enforced(spec, &ids, &held),
+            enforced: enforced(spec, facts, &ids, held.as_ref()),
             arena,
+        })
+    }
+
+    /// Where the descriptor of the command's ruleset goes, if there is one.
+    pub fn ruleset(&self) -> Option<Slot> {
+        self.parent.iter().find_map(|step| match step {
+            ParentStep::MakeRuleset { slot, .. } => Some(*slot),
+            _ => None,
         })
     }
 
@@ -223,6 +272,7 @@ fn refuse(spec: &Spec, facts: &Facts) -> Result<()> {
             spec.mounts.len()
         )));
     }
+    confine::refuse(spec, facts)?;
     views::refuse_doubles(spec, facts)?;
     root::refuse(spec)?;
     if let Some(fd) = facts.closed_fds.first() {
@@ -248,8 +298,8 @@ fn refuse(spec: &Spec, facts: &Facts) -> Result<()> {
 fn parent_list(
     spec: &Spec,
     ids: &identity::Ids,
+    made: &[ParentStep],
     raw: bool,
-    pipes: usize,
     arena: &mut Arena,
 ) -> Result<Vec<ParentStep>> {
     let mut list = Vec::new();
@@ -257,12 +307,14 @@ fn parent_list(
         list.push(ParentStep::KeepTerminal);
     }
     list.push(ParentStep::OpenChannels);
-    if pipes > 0 {
-        list.push(ParentStep::MakePipes);
-    }
-    list.extend([ParentStep::Clone {
+    list.extend(made);
+    list.push(ParentStep::Clone {
         flags: clone_flags(spec),
-    }]);
+    });
+    if !spec.namespaces {
+        list.push(ParentStep::Supervise);
+        return Ok(list);
+    }
     if ids.deny_setgroups {
         list.push(ParentStep::DenySetgroups);
     }
@@ -282,7 +334,7 @@ fn parent_list(
 fn clone_flags(spec: &Spec) -> u64 {
     let flag = |wanted, flag: i32| if wanted { flag as u64 } else { 0 };
     let own_pids = !spec.shares(Share::Pid);
-    libc::CLONE_NEWUSER as u64
+    flag(spec.namespaces, libc::CLONE_NEWUSER)
         | flag(own_pids, libc::CLONE_NEWPID)
         | flag(own_pids && !setup::has_clocks(spec), libc::CLONE_VM)
 }
@@ -302,19 +354,20 @@ fn fallbacks(spec: &Spec) -> Fallbacks {
     })
 }
 
-fn enforced(spec: &Spec, ids: &identity::Ids, held: &capabilities::Held) -> Enforced {
+fn enforced(spec: &Spec, facts: &Facts, ids: &identity::Ids, held: Option<&Held>) -> Enforced {
     let mut enforced = Enforced {
         uid_map: ids.uid_map.iter().map(ToString::to_string).collect(),
         gid_map: ids.gid_map.iter().map(ToString::to_string).collect(),
         read_only: spec.read_only,
         no_new_privs: !spec.allow_new_privs,
-        capabilities: held.kept.names(),
+        capabilities: held.map(|held| held.kept.names()),
+        landlock: facts.landlock.filter(|_| !spec.namespaces),
         ..Enforced::default()
     };
     for (name, new) in [
-        ("user", true),
+        ("user", spec.namespaces),
         ("pid", !spec.shares(Share::Pid)),
-        ("mount", true),
+        ("mount", spec.namespaces),
         ("ipc", !spec.shares(Share::Ipc)),
         ("uts", !spec.shares(Share::Uts)),
         ("cgroup", !spec.shares(Share::Cgroup)),

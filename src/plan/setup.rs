@@ -73,6 +73,7 @@ pub fn has_clocks(spec: &Spec) -> bool {
 }
 
 /// What the new process does until it is init or becomes the command, and what that needs.
+#[derive(Default)]
 pub struct Setup {
     /// The steps.
     pub list: Vec<Entry>,
@@ -92,17 +93,7 @@ pub fn list(
     slots: &mut Slots,
     arena: &mut Arena,
 ) -> Result<Setup> {
-    let mut list = Vec::new();
-    if is_tied(spec, facts) {
-        list.push(must(Step::Tie));
-    }
-    list.push(must(Step::CloseOthers));
-    if facts.ignores_sigchld {
-        list.push(must(Step::SetSignal {
-            signal: libc::SIGCHLD,
-            ignore: false,
-        }));
-    }
+    let mut list = start(spec, facts);
     let meanwhile = makes_network_meanwhile(spec);
     if meanwhile {
         list.push(must(Step::StartNetwork));
@@ -180,17 +171,38 @@ pub fn list(
     if tty {
         list.push(must(Step::LeadSession));
     }
-    list.push(Entry {
-        step: Step::NewKeyring,
-        instead: spec
-            .may_step_down(Rung::Keyring)
-            .then_some(Step::KeepKeyring),
-    });
+    list.push(keyring(spec));
     Ok(Setup {
         list,
         contents,
         uppers,
     })
+}
+
+/// Makes a session keyring.
+pub fn keyring(spec: &Spec) -> Entry {
+    Entry {
+        step: Step::NewKeyring,
+        instead: spec
+            .may_step_down(Rung::Keyring)
+            .then_some(Step::KeepKeyring),
+    }
+}
+
+/// What the new process does in any case.
+pub fn start(spec: &Spec, facts: &Facts) -> Vec<Entry> {
+    let mut list = Vec::new();
+    if is_tied(spec, facts) {
+        list.push(must(Step::Tie));
+    }
+    list.push(must(Step::CloseOthers));
+    if facts.ignores_sigchld {
+        list.push(must(Step::SetSignal {
+            signal: libc::SIGCHLD,
+            ignore: false,
+        }));
+    }
+    list
 }
 
 /// Whether the new process is killed with the thread that launched it. Where that may end before the program does, only
@@ -254,7 +266,7 @@ fn set_clocks(spec: &Spec, arena: &mut Arena) -> Result<Step> {
 }
 
 /// Where the command starts.
-fn directory(spec: &Spec, facts: &Facts) -> Result<PathBuf> {
+pub fn directory(spec: &Spec, facts: &Facts) -> Result<PathBuf> {
     let start = match spec.root.is_host() {
         true => facts.cwd.as_deref(),
         false => Some(Path::new("/")),
@@ -295,15 +307,16 @@ pub fn init_list(spec: &Spec, facts: &Facts, tty: bool, arena: &mut Arena) -> Re
         list.push(must(Step::Untie));
     }
     let shared_group = !tty && facts.controlling_terminal;
-    list.extend([
-        must(Step::SpawnCommand {
-            foreign_pids: !sweep,
-        }),
-        must(Step::LimitInit),
-        must(Step::Supervise {
-            shared_group,
-            sweep,
-        }),
-    ]);
+    list.push(must(Step::SpawnCommand {
+        foreign_pids: !sweep,
+    }));
+    // Capabilities over namespaces of its own; without, they are the caller's or none, and there is nothing to take.
+    if spec.namespaces {
+        list.push(must(Step::LimitInit));
+    }
+    list.push(must(Step::Supervise {
+        shared_group,
+        sweep,
+    }));
     Ok(list)
 }

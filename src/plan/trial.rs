@@ -45,6 +45,9 @@ impl Plan {
                 .into_iter()
                 .fold(Fallbacks::default(), Fallbacks::with),
             stepped_down: Vec::new(),
+            notes: Vec::new(),
+            paths: Vec::new(),
+            filter: Vec::new(),
             contents: Vec::new(),
             uppers: Vec::new(),
             pass_fds: Vec::new(),

@@ -38,6 +38,9 @@ pub struct Spec {
     /// Ranges of group ids, like [`Spec::uid_map`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gid_map: Vec<IdRange>,
+    /// Whether there are namespaces at all. Without them the command is the caller, among the host's processes, and only
+    /// what it may do with files is restricted: by Landlock and a system call filter.
+    pub namespaces: bool,
     /// The network.
     pub net: Net,
     /// Whether the host's abstract unix sockets (unix(7)) can be reached, where the network is the host's.
@@ -112,6 +115,7 @@ impl Default for Spec {
             user: User::Root,
             uid_map: Vec::new(),
             gid_map: Vec::new(),
+            namespaces: true,
             net: Net::Host,
             abstract_sockets: AbstractSockets::Host,
             share: Vec::new(),
@@ -143,7 +147,7 @@ impl Default for Spec {
 impl Spec {
     /// Whether `namespace` stays the host's.
     pub fn shares(&self, namespace: Share) -> bool {
-        self.share.contains(&namespace)
+        !self.namespaces || self.share.contains(&namespace)
     }
 }
 

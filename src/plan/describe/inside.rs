@@ -451,6 +451,28 @@ impl Plan {
                 "capabilities(7)",
                 "whoever found a way to use init could do no more than end processes",
             ),
+            Step::Restrict { slot } => described(
+                "restrict the command to what the ruleset allows",
+                format!("landlock_restrict_self(#{})", slot.0),
+                "landlock(7)",
+                "for good, for this process and all that come from it; none of them can trace a process outside, or send it \
+                 a signal if that is scoped",
+            ),
+            Step::Filter { attributes } => described(
+                "install the system call filter",
+                format!(
+                    "seccomp(SECCOMP_SET_MODE_FILTER, {} instructions)",
+                    self.filter.len()
+                ),
+                "seccomp(2)",
+                match attributes {
+                    true => {
+                        "refuses what gets around Landlock: to change modes, owners, times and extended attributes \
+                         (chmod, chown, utimensat, setxattr), io_uring; and new namespaces, mounts, TIOCSTI"
+                    }
+                    false => "refuses new namespaces, mounts, io_uring and TIOCSTI",
+                },
+            ),
             Step::LeaveOut => described(
                 "leave it out",
                 "(nothing)",

@@ -1,7 +1,8 @@
 //! The launcher's steps in words.
 
-use super::{Description, clone_flags, described};
+use super::{Description, clone_flags, described, names};
 use crate::child::step::Text;
+use crate::plan::confine::rights::{self, SCOPE_NAMES};
 use crate::plan::{ParentStep, Plan};
 
 impl Plan {
@@ -44,6 +45,47 @@ impl Plan {
                 "the command gets these as standard input, output and error, and this process reads and writes your files for it: \
                  by a descriptor of its own the command could open a file again, read what it may only write, or empty it",
             ),
+            ParentStep::MakeRuleset {
+                files,
+                scopes,
+                slot,
+            } => described(
+                "make a ruleset of Landlock",
+                format!(
+                    "landlock_create_ruleset({}, scoped {}) = #{}",
+                    access_names(files),
+                    names(scopes, &SCOPE_NAMES),
+                    slot.0
+                ),
+                "landlock(7)",
+                "of all this the command may do what the next steps allow, each in a tree with all that is ever in it, and \
+                 nothing of what is scoped",
+            ),
+            ParentStep::Allow {
+                slot,
+                access,
+                first,
+                count,
+                found,
+            } => {
+                let paths = self.shown_paths(first, count, found);
+                described(
+                    format!("allow {paths}"),
+                    format!(
+                        "landlock_add_rule(#{}, {paths}: {})",
+                        slot.0,
+                        access_names(access)
+                    ),
+                    "landlock(7)",
+                    allowed(access),
+                )
+            }
+            ParentStep::Clone { flags } if flags & !(libc::CLONE_VM as u64) == 0 => described(
+                "make a process",
+                "clone3(0)",
+                "clone(2)",
+                "a new process of yours, in no new namespaces; it works in a copy of this one's memory",
+            ),
             ParentStep::Clone { flags } => described(
                 format!("make a process in new namespaces ({})", clone_flags(flags)),
                 format!("clone3({})", clone_flags(flags)),
@@ -78,5 +120,37 @@ impl Plan {
                 "signals and the terminal are passed on to the command until it ends; its exit status becomes this one's",
             ),
         }
+    }
+}
+
+impl Plan {
+    /// The paths of [`ParentStep::Allow`]; of those that were found the first ones.
+    fn shown_paths(&self, first: u32, count: u32, found: bool) -> String {
+        let count = count as usize;
+        let shown = if found { count.min(3) } else { count };
+        let paths = self.paths.iter().skip(first as usize).take(shown);
+        let names: Vec<String> = paths.map(|&path| self.arena.show(path)).collect();
+        let names = names.join(", ");
+        match count - shown {
+            0 => names,
+            more => format!("{names} and {more} more"),
+        }
+    }
+}
+
+/// Rights by their names.
+fn access_names(access: u64) -> String {
+    names(access, &rights::NAMES)
+}
+
+/// What `access` comes to.
+fn allowed(access: u64) -> &'static str {
+    match access {
+        access if access & rights::MAKE_REG != 0 => "can be read, executed and written",
+        access if access & rights::WRITE_FILE != 0 => {
+            "can be read and written, but nothing made or removed"
+        }
+        access if access & rights::READ_FILE != 0 => "can be read and executed, not written",
+        _ => "can be listed; what is in it is allowed or refused by itself",
     }
 }

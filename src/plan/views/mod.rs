@@ -3,7 +3,7 @@
 mod places;
 mod sources;
 
-pub use places::{absolute, refuse_doubles};
+pub use places::{absolute, check_target, name, refuse_doubles};
 
 use super::Upper;
 use super::arena::Arena;
@@ -16,8 +16,6 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-
-use places::{check_target, name};
 
 /// Flags of file systems that hold no programs and no devices.
 pub const NO_PROGRAMS: u32 = (libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC) as u32;

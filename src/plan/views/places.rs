@@ -149,7 +149,8 @@ pub fn refuse_doubles(spec: &Spec, facts: &Facts) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn check_target(mount: &Mount, target: &Path) -> Result<()> {
+/// Refuses a target that no view can have.
+pub fn check_target(mount: &Mount, target: &Path) -> Result<()> {
     let mut depth = 0i32;
     let mut outside = false;
     for part in target.components() {
