@@ -1,7 +1,10 @@
 //! Kernels and system call filters that refuse what is new: the older calls do the same.
 
+#[path = "support/filters.rs"]
+mod filters;
 mod support;
 
+use filters::{filter, filter_to, install};
 use rootlet::spec::Tty;
 use rootlet::{Facts, Outcome, Plan, Spec, parent};
 use std::io::{Read, Write};
@@ -17,55 +20,6 @@ const NEW: [i64; 5] = [
     libc::SYS_open_tree,
     libc::SYS_move_mount,
 ];
-
-/// A filter that answers `errno` to these system calls, and lets all others through.
-fn filter(calls: &[i64], errno: i32) -> Vec<libc::sock_filter> {
-    filter_to(calls, libc::SECCOMP_RET_ERRNO | errno as u32)
-}
-
-/// A filter that does `action` at these system calls, and lets all others through (seccomp(2)).
-fn filter_to(calls: &[i64], action: u32) -> Vec<libc::sock_filter> {
-    let statement = |code: u32, k: u32, jt: u8| libc::sock_filter {
-        code: code as u16,
-        jt,
-        jf: 0,
-        k,
-    };
-    let mut filter = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0)];
-    for (number, &call) in calls.iter().enumerate() {
-        // Over the other comparisons and the statement that allows.
-        filter.push(statement(
-            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
-            call as u32,
-            (calls.len() - number) as u8,
-        ));
-    }
-    filter.push(statement(
-        libc::BPF_RET | libc::BPF_K,
-        libc::SECCOMP_RET_ALLOW,
-        0,
-    ));
-    filter.push(statement(libc::BPF_RET | libc::BPF_K, action, 0));
-    filter
-}
-
-/// Installs a filter in the calling thread, for good.
-fn install(filter: &[libc::sock_filter]) -> std::io::Result<()> {
-    let program = libc::sock_fprog {
-        len: filter.len() as u16,
-        filter: filter.as_ptr().cast_mut(),
-    };
-    // SAFETY: the kernel reads `len` statements, and changes none.
-    let failed = unsafe {
-        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
-            || libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) != 0
-    };
-    if failed {
-        Err(std::io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
-}
 
 /// Runs rootlet with a kernel that has none of these system calls, or refuses them.
 fn run_without(calls: &[i64], errno: i32, arguments: &[&str]) -> Ran {

@@ -16,11 +16,15 @@ const DEADLINE: Duration = Duration::from_secs(5);
 const RANDOM_KILLS: u32 = 500;
 
 /// What a container is asked to be.
-const KINDS: [(&str, &[&str]); 4] = [
+const KINDS: [(&str, &[&str]); 5] = [
     ("default", &["-t", "never"]),
     ("-t always", &["-t", "always"]),
     ("--no-init", &["-t", "never", "--no-init"]),
     ("--share pid", &["-t", "never", "--share", "pid"]),
+    (
+        "--no-namespaces",
+        &["-t", "never", "--no-namespaces", "--read-only"],
+    ),
 ];
 
 /// One test at a time: all that is left behind by anybody comes to this process, and is counted.

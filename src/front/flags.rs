@@ -194,7 +194,7 @@ pub static FLAGS: &[Flag] = &[
         .repeatable(),
     Flag::new("Process", "optional", "Go on without these where the host refuses them, and say so",
         |to, value| add_once(&mut to.spec.optional, word(value)))
-        .list_of("LIST", &["ids", "ipc", "uts", "cgroup", "time"]).repeatable(),
+        .list_of("LIST", &["ids", "ipc", "uts", "cgroup", "time", "attributes"]).repeatable(),
 
     Flag::new("Spec", "spec", "Read the spec from FILE (TOML; - is stdin); flags add to it",
         |to, value| to.add_spec(&path("spec file", value)?))

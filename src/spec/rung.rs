@@ -35,6 +35,9 @@ pub enum Rung {
     Cgroup,
     /// A time namespace; else the host's clocks.
     Time,
+    /// Modes, owners, times and extended attributes that nobody can change, where there are no namespaces and something may
+    /// not be written; else they can be changed in all the caller's files.
+    Attributes,
 }
 
 impl Rung {
@@ -43,7 +46,7 @@ impl Rung {
     fn is_by_itself(self) -> bool {
         !matches!(
             self,
-            Rung::Ids | Rung::Ipc | Rung::Uts | Rung::Cgroup | Rung::Time
+            Rung::Ids | Rung::Ipc | Rung::Uts | Rung::Cgroup | Rung::Time | Rung::Attributes
         )
     }
 }

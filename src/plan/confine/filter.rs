@@ -147,8 +147,9 @@ const INODE_IOCTLS: [u32; 7] = [
 /// FIDEDUPERANGE. The others make and remove whole trees.
 const CLONE_IOCTLS: [u32; 3] = [0x4004_9409, 0x4020_940d, 0xc018_9436];
 
-/// The rules where there are no namespaces. `attributes` says whether nobody may change those of files.
-pub fn rules(attributes: bool) -> Vec<Rule> {
+/// The rules where there are no namespaces. `narrows` says whether there is anything that may not be written, so that what
+/// Landlock does not see of changes is refused here; `attributes` whether those of files are meant too.
+pub fn rules(narrows: bool, attributes: bool) -> Vec<Rule> {
     let refused = Answer::Fail(libc::EPERM);
     let missing = Answer::Fail(libc::ENOSYS);
     let mut rules = Vec::new();
@@ -164,7 +165,7 @@ pub fn rules(attributes: bool) -> Vec<Rule> {
     all(&RINGS, missing);
     // Its flags are in memory, where no filter can look; who meets ENOSYS uses clone(2).
     all(&[libc::SYS_clone3], missing);
-    if attributes {
+    if narrows && attributes {
         all(&ATTRIBUTES, refused);
         all(&OLD_ATTRIBUTES, refused);
     }
@@ -174,7 +175,7 @@ pub fn rules(attributes: bool) -> Vec<Rule> {
         ioctl(libc::TIOCSTI as u32, refused),
         ioctl(libc::TIOCLINUX as u32, refused),
     ]);
-    if attributes {
+    if narrows {
         rules.extend(INODE_IOCTLS.map(|number| ioctl(number, refused)));
         rules.extend(CLONE_IOCTLS.map(|number| ioctl(number, Answer::Allow)));
         rules.push(Rule {
@@ -345,7 +346,7 @@ mod tests {
 
     #[test]
     fn each_call_gets_its_answer_and_all_others_pass() {
-        let (all, some) = (compile(&rules(true)), compile(&rules(false)));
+        let (all, some) = (compile(&rules(true, true)), compile(&rules(false, true)));
         let with =
             |filter, call: i64, arguments| says(filter, ARCHITECTURE, call as u32, arguments);
         for call in 0..500 {
@@ -378,12 +379,16 @@ mod tests {
                 "{call} {arguments:x?}"
             );
         }
-        assert_eq!(with(&some, libc::SYS_ioctl, [0, INODE_IOCTLS[0]]), ALLOW);
+        let chattr = |filter| with(filter, libc::SYS_ioctl, [0, INODE_IOCTLS[0]]);
+        assert_eq!(chattr(&some), ALLOW);
+        let optional = compile(&rules(true, false));
+        let fchmod = with(&optional, libc::SYS_fchmod, [0, 0]);
+        assert_eq!((chattr(&optional), fchmod), (EPERM, ALLOW));
     }
 
     #[test]
     fn calls_of_other_architectures_do_not_slip_through() {
-        let filter = compile(&rules(true));
+        let filter = compile(&rules(true, true));
         // i386, where 15 is chmod.
         assert_eq!(
             says(&filter, 0x4000_0003, 15, [0, 0]),
@@ -397,7 +402,7 @@ mod tests {
 
     #[test]
     fn every_jump_stays_in_the_filter() {
-        let filter = compile(&rules(true));
+        let filter = compile(&rules(true, true));
         let is_return = |at: &Instruction| u32::from(at.code) & 7 == libc::BPF_RET;
         assert!(filter.last().is_some_and(is_return) && filter.len() < 4096);
         for (at, instruction) in filter.iter().enumerate() {

@@ -47,18 +47,21 @@ impl Confinement {
         }
         let version = version(facts)?;
         let narrows = narrows(spec, facts);
+        let attributes = narrows && !spec.may_step_down(Rung::Attributes);
         let slot = slots.next();
         let mut confinement = Confinement {
-            filter: filter::compile(&filter::rules(narrows)),
-            command: vec![
-                Step::Restrict { slot },
-                Step::Filter {
-                    attributes: narrows,
-                },
-            ],
-            notes: vec![note(spec, facts, version, narrows)],
+            filter: filter::compile(&filter::rules(narrows, attributes)),
+            command: vec![Step::Restrict { slot }, Step::Filter { attributes }],
+            notes: vec![note(spec, facts, version, attributes)],
             ..Confinement::default()
         };
+        if narrows && !attributes {
+            confinement.stepped_down.push(
+                "keep attributes of files as they are: Landlock knows nothing of them; instead: modes, owners, times and \
+                 extended attributes can be changed in all your files"
+                    .to_string(),
+            );
+        }
         let scopes = confinement.scopes(spec, version)?;
         confinement.parent.push(ParentStep::MakeRuleset {
             files: rights::handled(version),
@@ -146,7 +149,7 @@ fn narrows(spec: &Spec, facts: &Facts) -> bool {
 }
 
 /// In what this is less than a container.
-fn note(spec: &Spec, facts: &Facts, version: u32, narrows: bool) -> String {
+fn note(spec: &Spec, facts: &Facts, version: u32, attributes: bool) -> String {
     let mut note = "without namespaces this is less than a container: the command is you, among the host's processes, in its \
                     network, IPC and mounts"
         .to_string();
@@ -169,8 +172,9 @@ fn note(spec: &Spec, facts: &Facts, version: u32, narrows: bool) -> String {
     if hidden.contains(&Kind::Directory) {
         note += ", and they cannot be listed";
     }
-    if narrows {
-        note += "; modes, owners, times and extended attributes can be changed nowhere, not even in writable volumes";
+    if attributes {
+        note += "; modes, owners, times and extended attributes can be changed nowhere, not even in writable volumes \
+                 (everywhere with --optional attributes)";
     }
     note
 }

@@ -105,16 +105,20 @@ impl Rules<'_> {
 
     /// Allows what is in `directory`, each by itself, since `view` is somewhere below.
     fn beside(&mut self, directory: &Path, access: u64, view: &str) -> Result<()> {
+        let wrong = |why: String| {
+            Err(Error::usage(format!("{view}: without namespaces {why}"))
+                .with_hint("leave it out, or --no-namespaces"))
+        };
         if directory.starts_with("/proc") {
-            return Err(Error::usage(format!(
-                "{view}: without namespaces a part of /proc cannot be set apart, since processes come and go beside it"
-            )));
+            return wrong(
+                "a part of /proc cannot be set apart, since processes come and go beside it".into(),
+            );
         }
         let Some(listed) = self.facts.tree.listings.get(directory) else {
-            return Err(Error::usage(format!(
-                "{view}: without namespaces all that lies beside it has to be known, and {} cannot be listed",
+            return wrong(format!(
+                "all that lies beside it has to be known, and {} cannot be listed",
                 directory.display()
-            )));
+            ));
         };
         let leads = self.leading(directory);
         let (mut directories, mut files) = (Vec::new(), Vec::new());
@@ -200,4 +204,154 @@ fn tops(places: &[(PathBuf, Place)]) -> Vec<PathBuf> {
         }
     }
     tops
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rights::{EXECUTE, READ_FILE, TRUNCATE, WRITE_FILE};
+    use super::*;
+    use crate::host::tree::Tree;
+    use crate::spec::Missing;
+
+    /// A small generator of numbers, so that every run tries the same trees.
+    struct Numbers(u64);
+
+    impl Numbers {
+        fn below(&mut self, most: usize) -> usize {
+            let next = self.0.wrapping_mul(6364136223846793005);
+            self.0 = next.wrapping_add(1442695040888963407);
+            (self.0 >> 33) as usize % most
+        }
+    }
+
+    /// A small machine: every path with what it is.
+    fn machine(numbers: &mut Numbers) -> Vec<(PathBuf, Kind)> {
+        let mut paths = vec![(PathBuf::from("/"), Kind::Directory)];
+        let mut next = 0;
+        while next < paths.len() && paths.len() < 40 {
+            if let (path, Kind::Directory) = paths[next].clone() {
+                for name in ["a", "b", "c"].iter().take(1 + numbers.below(3)) {
+                    let kind = [Kind::Directory, Kind::File][numbers.below(2)];
+                    paths.push((path.join(name), kind));
+                }
+            }
+            next += 1;
+        }
+        paths
+    }
+
+    fn facts(paths: &[(PathBuf, Kind)], places: Vec<Option<Found>>) -> Facts {
+        let mut tree = Tree {
+            places,
+            ..Tree::default()
+        };
+        for (directory, _) in paths.iter().filter(|(_, kind)| *kind == Kind::Directory) {
+            let inside = paths
+                .iter()
+                .filter(|(path, _)| path.parent() == Some(directory));
+            let entry = |(path, kind): &(PathBuf, Kind)| (path.file_name().unwrap().into(), *kind);
+            let listing = inside.map(entry).collect();
+            tree.listings.insert(directory.clone(), listing);
+        }
+        Facts {
+            tree,
+            ..Facts::gather(&Spec::default()).unwrap()
+        }
+    }
+
+    fn view(path: &Path, access: u64) -> Mount {
+        match access {
+            0 => Mount::Mask {
+                target: path.into(),
+            },
+            access => Mount::Bind {
+                source: path.into(),
+                target: None,
+                read_only: access == READ,
+                missing: Missing::Refused,
+            },
+        }
+    }
+
+    /// What the kernel allows at `path` under `rules`: what any rule does that is for it or for something around it.
+    fn allowed(rules: &[Rule], path: &Path) -> u64 {
+        let around = |rule: &&Rule| rule.paths.iter().any(|tree| path.starts_with(tree));
+        rules
+            .iter()
+            .filter(around)
+            .fold(0, |all, rule| all | rule.access)
+    }
+
+    #[test]
+    fn each_path_gets_what_the_last_view_around_it_says() {
+        let mut numbers = Numbers(1);
+        let mut splits = 0;
+        for _ in 0..2000 {
+            let paths = machine(&mut numbers);
+            let mut views: Vec<(PathBuf, Kind, u64)> = Vec::new();
+            for _ in 0..numbers.below(4) {
+                let (path, kind) = paths[1 + numbers.below(paths.len() - 1)].clone();
+                views.push((path, kind, [0, READ, WRITE][numbers.below(3)]));
+            }
+            let spec = Spec {
+                namespaces: false,
+                read_only: numbers.below(2) == 0,
+                mounts: views
+                    .iter()
+                    .map(|(path, _, access)| view(path, *access))
+                    .collect(),
+                ..Spec::default()
+            };
+            let found = |(path, kind, _): &(PathBuf, Kind, u64)| Found {
+                path: path.clone(),
+                kind: *kind,
+            };
+            let places = views.iter().map(|view| Some(found(view))).collect();
+            let rules = rules(&spec, &facts(&paths, places)).unwrap();
+            for (path, kind) in &paths {
+                let last = views.iter().rev().find(|(view, ..)| path.starts_with(view));
+                let base = if spec.read_only { READ } else { WRITE };
+                let wanted = last.map_or(base, |view| view.2);
+                let allowed = allowed(&rules, path);
+                match kind {
+                    Kind::Directory => {
+                        splits += usize::from(allowed != wanted);
+                        assert_eq!(
+                            allowed & !wanted,
+                            0,
+                            "{} in {views:?}: {rules:?}",
+                            path.display()
+                        );
+                    }
+                    _ => assert_eq!(
+                        allowed & FILE,
+                        wanted & FILE,
+                        "{} in {views:?}: {rules:?}",
+                        path.display()
+                    ),
+                }
+            }
+        }
+        assert!(splits > 500, "only {splits} directories lead to something");
+    }
+
+    #[test]
+    fn what_is_made_later_beside_something_hidden_is_out_of_reach() {
+        let mut numbers = Numbers(7);
+        let paths = machine(&mut numbers);
+        let (hidden, kind) = paths.last().unwrap().clone();
+        let spec = Spec {
+            namespaces: false,
+            mounts: vec![view(&hidden, 0)],
+            ..Spec::default()
+        };
+        let found = Found {
+            path: hidden.clone(),
+            kind,
+        };
+        let rules = rules(&spec, &facts(&paths, vec![Some(found)])).unwrap();
+        let new = hidden.with_file_name("new");
+        let to_use = EXECUTE | READ_FILE | WRITE_FILE | TRUNCATE;
+        assert_eq!(allowed(&rules, &new) & to_use, 0);
+    }
 }
