@@ -3,11 +3,16 @@
 //! `UPDATE_GOLDENS=1 cargo test --test plan` in a checkout writes tests/golden anew; read the difference.
 
 use rootlet::child::step::{Entry, Slot, Step};
+use rootlet::host::tree::{Found, Kind, Tree};
 use rootlet::host::{GUARDED, Source};
-use rootlet::spec::{Content, Kernel, Missing, Mount, Net, Proc, Root, Share, Tty, User};
+use rootlet::plan::ParentStep;
+use rootlet::spec::{
+    AbstractSockets, Content, Kernel, Missing, Mount, Net, Proc, Root, Share, Tty, User,
+};
 use rootlet::{Facts, Plan, Spec};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::path::Path;
 
 /// An ordinary user with a terminal, on a host that has everything.
 fn facts(spec: &Spec) -> Facts {
@@ -183,6 +188,147 @@ golden!(ranges_by_root, {
     };
     Plan::new(&spec, &root_facts(&spec)).unwrap()
 });
+
+/// No namespaces: a writable volume in a read-only tree, and a hidden directory and a hidden file.
+fn bare() -> Spec {
+    Spec {
+        namespaces: false,
+        read_only: true,
+        mounts: vec![
+            bind(".", "/home/me/project", false),
+            Mount::Mask {
+                target: "/home/me/.ssh".into(),
+            },
+            Mount::Mask {
+                target: "/home/me/project/.env".into(),
+            },
+        ],
+        ..command(&["make"])
+    }
+}
+
+/// What [`bare`] finds on a host with this version of Landlock.
+fn bare_facts(spec: &Spec, landlock: Option<u32>) -> Facts {
+    let found = |path: &str, kind| Found {
+        path: path.into(),
+        kind,
+    };
+    let listing = |directory: &str, names: &[(&str, Kind)]| {
+        let names = names.iter().map(|&(name, kind)| (name.into(), kind));
+        (directory.into(), names.collect())
+    };
+    let directories = |names: &[&'static str]| -> Vec<(&'static str, Kind)> {
+        names.iter().map(|&name| (name, Kind::Directory)).collect()
+    };
+    Facts {
+        landlock,
+        tree: Tree {
+            places: vec![
+                Some(found("/home/me/project", Kind::Directory)),
+                Some(found("/home/me/.ssh", Kind::Directory)),
+                Some(found("/home/me/project/.env", Kind::File)),
+            ],
+            devices: vec![
+                found("/dev/null", Kind::File),
+                found("/dev/pts", Kind::Directory),
+            ],
+            listings: [
+                listing("/", &directories(&["dev", "etc", "home", "proc", "usr"])),
+                listing("/home", &directories(&["me", "you"])),
+                listing(
+                    "/home/me",
+                    &[
+                        (".profile", Kind::File),
+                        (".ssh", Kind::Directory),
+                        ("project", Kind::Directory),
+                    ],
+                ),
+                listing(
+                    "/home/me/project",
+                    &[
+                        (".env", Kind::File),
+                        ("Makefile", Kind::File),
+                        ("agent", Kind::Socket),
+                        ("src", Kind::Directory),
+                    ],
+                ),
+            ]
+            .into(),
+        },
+        ..facts(spec)
+    }
+}
+
+golden!(no_namespaces, {
+    let spec = bare();
+    Plan::new(&spec, &bare_facts(&spec, Some(7))).unwrap()
+});
+
+#[test]
+fn without_namespaces_each_version_of_landlock_gives_what_it_can() {
+    let spec = bare();
+    let refusal = |spec: &Spec, facts: &Facts| Plan::new(spec, facts).unwrap_err().to_string();
+    for (version, words) in [
+        (None, "restricted by Landlock, which is not here"),
+        (
+            Some(2),
+            "version 2, which is here, cannot keep from truncating",
+        ),
+    ] {
+        assert!(refusal(&spec, &bare_facts(&spec, version)).contains(words));
+    }
+    let made = |spec: &Spec, version| Plan::new(spec, &bare_facts(spec, Some(version))).unwrap();
+    for (version, rights, scopes, sockets, signals) in [
+        (3, 15, 0, true, true),
+        (5, 16, 0, true, true),
+        (6, 16, 2, true, false),
+        (9, 17, 2, false, false),
+    ] {
+        let plan = made(&spec, version);
+        let handled = plan.parent.iter().find_map(|step| match step {
+            ParentStep::MakeRuleset { files, scopes, .. } => Some((*files, *scopes)),
+            _ => None,
+        });
+        assert_eq!(handled, Some(((1 << rights) - 1, scopes)), "{version}");
+        for step in &plan.parent {
+            if let ParentStep::Allow { access, .. } = step {
+                assert!(
+                    *access != 0 && access >> rights == 0,
+                    "{version}: {access:x}"
+                );
+            }
+        }
+        let [note] = &plan.notes[..] else {
+            panic!("{:?}", plan.notes);
+        };
+        assert_eq!(
+            note.contains("sockets in it be connected to"),
+            sockets,
+            "{note}"
+        );
+        assert_eq!(
+            note.contains("can signal your processes"),
+            signals,
+            "{note}"
+        );
+        assert_eq!(plan.enforced.landlock, Some(version));
+    }
+    let hides = Spec {
+        abstract_sockets: AbstractSockets::None,
+        ..spec
+    };
+    assert!(made(&hides, 5).stepped_down[0].contains("leave them in reach"));
+    assert!(made(&hides, 6).stepped_down.is_empty());
+    let strict = Spec {
+        strict: true,
+        ..hides
+    };
+    assert!(refusal(&strict, &bare_facts(&strict, Some(5))).contains("abstract sockets"));
+    let mut unlisted = bare_facts(&strict, Some(7));
+    unlisted.tree.listings.remove(Path::new("/home"));
+    let words = "mask /home/me/.ssh: without namespaces all that lies beside it has to be known, and /home cannot be listed";
+    assert_eq!(refusal(&strict, &unlisted), words);
+}
 
 #[test]
 fn what_cannot_be_is_refused_before_anything_is_done() {

@@ -22,7 +22,7 @@ pub use supervise::{GRACE, supervise};
 use stdio::{Pipes, Streams};
 
 use crate::child::record::{Place, Process};
-use crate::child::step::{Entry, Fallback, Fallbacks, Slot, Step, Text};
+use crate::child::step::{Fallback, Fallbacks, Slot, Step, Text};
 use crate::child::{Network, Task};
 use crate::error::{Errno, Error, Kind, Result};
 use crate::plan::{ParentStep, Plan};
@@ -320,8 +320,7 @@ impl Running<'_> {
     pub fn kill(&mut self) {
         drop(self.life.take());
         // Without a PID namespace nobody but init can end what is inside: the end of the life pipe tells it to.
-        let sweeps = |entry: &Entry| matches!(entry.step, Step::Supervise { sweep: true, .. });
-        if !self.plan.init.iter().any(sweeps) {
+        if !self.plan.sweeps() {
             // The process has not been waited for, so its id is its own.
             let _ = sys::kill(self.pid, libc::SIGKILL);
         }

@@ -60,10 +60,16 @@ impl Plan {
             Process::Setup,
             "the new process: it builds what the command will see, and nothing of it outlives it",
         );
-        let init = (
-            Process::Init,
-            "the same process, now process 1 inside: parent of all that run there",
-        );
+        let init = match self.sweeps() {
+            false => (
+                Process::Init,
+                "the same process, now process 1 inside: parent of all that run there",
+            ),
+            true => (
+                Process::Init,
+                "the same process, now among the host's processes: parent of the command and of all orphans",
+            ),
+        };
         for (process, about) in [setup, init, last] {
             let list = self.list(process);
             if !list.is_empty() {

@@ -19,7 +19,7 @@ mod views;
 pub use arena::Arena;
 
 use crate::child::record::Process;
-use crate::child::step::{Entry, Fallback, Fallbacks, Instruction, Slot, Text};
+use crate::child::step::{Entry, Fallback, Fallbacks, Instruction, Slot, Step, Text};
 use crate::error::{Error, Result};
 use crate::host::Facts;
 use crate::spec::{Rung, Share, Spec, Tty};
@@ -244,6 +244,12 @@ impl Plan {
             ParentStep::MakeRuleset { slot, .. } => Some(*slot),
             _ => None,
         })
+    }
+
+    /// Whether init has to end what is left, since there is no PID namespace with whose end that ends.
+    pub fn sweeps(&self) -> bool {
+        let sweeps = |entry: &Entry| matches!(entry.step, Step::Supervise { sweep: true, .. });
+        self.init.iter().any(sweeps)
     }
 
     /// The list that `process` walks, where it is made of the steps of [`crate::child`].

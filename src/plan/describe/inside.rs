@@ -402,12 +402,20 @@ impl Plan {
                 "it borrows init's memory until it executes the command; init waits for that, and reports it: the end of the \
                  reports without this means that set-up has died",
             ),
-            Step::Supervise { .. } => described(
+            Step::Supervise { sweep, .. } => described(
                 "watch over the command",
                 "poll(life pipe, SIGCHLD); wait4(); kill()",
                 "poll(2)",
-                "init passes signals on, reaps every orphan, and ends when the command does; the kernel then ends whatever \
-                 is left in its PID namespace",
+                match sweep {
+                    false => {
+                        "init passes signals on, reaps every orphan, and ends when the command does; the kernel then ends \
+                         whatever is left in its PID namespace"
+                    }
+                    true => {
+                        "init passes signals on, reaps every orphan, and when the command or the launcher has ended, it ends \
+                         whatever is left of its children, one after the other"
+                    }
+                },
             ),
             Step::NoNewPrivileges => described(
                 "give up new privileges",
