@@ -247,9 +247,22 @@ fn end_descendants(children: RawFd) -> Result<(), Errno> {
                 let _ = sys::kill(pid, ::libc::SIGKILL);
             }
         }
-        match wait(WaitOptions::empty()) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(Errno::CHILD) => return Ok(()),
+        if !reap_dead()? {
+            return Ok(());
+        }
+    }
+}
+
+/// Waits for one child to die, and reaps all that have: the list shows the dead as well, oldest first, and among those of
+/// processes that fork as fast as they can the living would not be in its first page. False when there are no children.
+fn reap_dead() -> Result<bool, Errno> {
+    let mut options = WaitOptions::empty();
+    loop {
+        match wait(options) {
+            Ok(Some(_)) => options = WaitOptions::NOHANG,
+            Ok(_) => return Ok(true),
+            Err(Errno::INTR) => {}
+            Err(Errno::CHILD) => return Ok(false),
             Err(errno) => return Err(errno),
         }
     }
