@@ -10,7 +10,7 @@ use rootlet::host::look::ThisMachine;
 use rootlet::host::mountinfo::MountInfo;
 use rootlet::preset::attempt::{self, Layer, Parts};
 use rootlet::preset::pieces::{Pieces, pieces};
-use rootlet::preset::refine;
+use rootlet::preset::{need_namespaces, refine};
 use std::ffi::OsStr;
 use std::io::IsTerminal;
 use std::os::unix::fs::DirBuilderExt;
@@ -32,6 +32,7 @@ pub fn attempt(line: &Line<'_>) -> anyhow::Result<u8> {
     let preset = attempt::preset(&found, &layers, &parts, &directory, cwd.as_deref());
     let views = preset.mounts.len();
     let mut request = Request::new(line, preset)?;
+    need_namespaces("try", &request.spec)?;
     refine(&mut request.spec, views, cwd.as_deref());
     if request.print_spec {
         return carry_out(request);

@@ -9,6 +9,7 @@ use rootlet::front::line::Line;
 use rootlet::front::request::{Format, Request};
 use rootlet::front::spec_file;
 use rootlet::plan::explain::Explanation;
+use rootlet::preset::need_namespaces;
 use rootlet::preset::sandbox::{self, Look};
 use rootlet::{Facts, Plan, Spec, parent};
 
@@ -113,6 +114,7 @@ pub fn sandbox(line: &Line<'_>) -> anyhow::Result<u8> {
     let preset = sandbox::preset(&look)?;
     let views = preset.mounts.len();
     let mut request = Request::new(line, preset)?;
+    need_namespaces("sandbox", &request.spec)?;
     sandbox::complete(&mut request.spec, views, &look);
     if request.hide_env {
         request.spec.mounts.extend(sandbox::env_files(&look));

@@ -7,6 +7,7 @@ pub mod pieces;
 pub mod places;
 pub mod sandbox;
 
+use crate::error::{Error, Result};
 use crate::spec::{Mount, Spec};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,20 @@ pub fn absolute(path: &Path, cwd: Option<&Path>) -> Option<PathBuf> {
         true => Some(path.components().collect()),
         false => Some(cwd?.join(path).components().collect()),
     }
+}
+
+/// Refuses to do without namespaces what `verb` stands for.
+///
+/// # Errors
+/// If `spec` asks for it.
+pub fn need_namespaces(verb: &str, spec: &Spec) -> Result<()> {
+    if spec.namespaces {
+        return Ok(());
+    }
+    Err(
+        Error::usage(format!("rootlet {verb} is made of namespaces"))
+            .with_hint("what can be had without: `rootlet run --no-namespaces --read-only -v .`"),
+    )
 }
 
 /// Lets the views of options stand in the place of a preset's, which are the first `preset` of the spec. Returns where

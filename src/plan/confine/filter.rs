@@ -172,6 +172,8 @@ pub fn rules(narrows: bool, attributes: bool) -> Vec<Rule> {
     rules.extend([
         flags(libc::SYS_clone, NAMESPACES),
         flags(libc::SYS_unshare, NAMESPACES | libc::CLONE_NEWTIME),
+        // Of a process that is named by its id: a limit of processor time is as good as a signal.
+        flags(libc::SYS_prlimit64, !0),
         ioctl(libc::TIOCSTI as u32, refused),
         ioctl(libc::TIOCLINUX as u32, refused),
     ]);
@@ -367,6 +369,8 @@ mod tests {
             (libc::SYS_clone, [0x80 | 17, 0], ALLOW),
             (libc::SYS_unshare, [libc::CLONE_FILES as u32, 0], ALLOW),
             (libc::SYS_unshare, [libc::CLONE_NEWTIME as u32, 0], EPERM),
+            (libc::SYS_prlimit64, [0, 0], ALLOW),
+            (libc::SYS_prlimit64, [1, 0], EPERM),
             (libc::SYS_ioctl, [0, libc::TIOCSTI as u32], EPERM),
             (libc::SYS_ioctl, [0, libc::TIOCGWINSZ as u32], ALLOW),
             (libc::SYS_ioctl, [0, INODE_IOCTLS[0]], EPERM),

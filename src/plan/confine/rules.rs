@@ -90,9 +90,8 @@ impl Rules<'_> {
             .fold(access, |common, (_, place)| common & place.everywhere());
         self.allow(common, vec![path.to_path_buf()], found);
         if common == access {
-            // What is below may do more, or has less and as much below that.
-            let tops: Vec<PathBuf> = tops(&below);
-            return tops
+            // Everywhere below as much may be done, or more.
+            return tops(&below)
                 .iter()
                 .try_for_each(|top| self.tree(top, access, false));
         }
