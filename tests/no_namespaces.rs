@@ -6,7 +6,7 @@ mod filters;
 mod processes;
 mod support;
 
-use filters::{install, like_docker};
+use filters::{filter, install, like_docker};
 use std::io::Read;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
@@ -424,7 +424,7 @@ t(lambda: os.kill(init, signal.SIGSTOP))
 t(lambda: resource.prlimit({pid}, resource.RLIMIT_CPU, (0, 0)))
 t(lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))
 t(lambda: os.kill(os.getpid(), 0))
-t(lambda: open('/proc/{pid}/environ').read())
+t(lambda: open('/proc/{pid}/environ').read(1))
 t(lambda: open('/proc/{pid}/mem'))
 t(lambda: os.readlink('/proc/{pid}/fd/0'))
 t(lambda: os.readlink('/proc/%d/fd/0' % init))
@@ -606,22 +606,50 @@ fn what_is_made_of_namespaces_is_refused_by_its_name() {
     }
 }
 
+/// Runs `command` under `filters`.
+fn under(filters: Vec<Vec<libc::sock_filter>>, mut command: Command) -> Ran {
+    // SAFETY: system calls, and no allocation unless they fail.
+    unsafe { command.pre_exec(move || filters.iter().try_for_each(|filter| install(filter))) };
+    finish(command)
+}
+
 #[test]
 fn it_works_where_a_filter_refuses_namespaces() {
     let dir = Dir::new();
-    let in_container = |arguments: &[&str]| {
-        let mut command = rootlet(arguments);
-        // SAFETY: system calls, and no allocation unless they fail.
-        unsafe {
-            command.pre_exec(move || like_docker().iter().try_for_each(|filter| install(filter)))
-        };
-        finish(command)
-    };
+    let in_container = |arguments: &[&str]| under(like_docker(), rootlet(arguments));
     in_container(&["true"]).fails(125, &["(EPERM)", "system call filter"]);
     let script = "echo in >f && cat f; if (: >../g) 2>&-; then echo out; fi; exit 3";
     let options = ["-v", dir.text(), "-w", dir.text(), "sh", "-c", script];
     let ran = in_container(&[&BARE[..], &options].concat());
     assert_eq!((ran.status, &*ran.out), (3, "in"), "{ran:#?}");
+}
+
+#[test]
+fn doctor_tries_it_and_says_what_it_lacks() {
+    let doctor = |filters| {
+        let mut command = Command::new(ROOTLET);
+        command.arg("doctor").stdin(Stdio::null());
+        under(filters, command).out
+    };
+    let says = |out: &str, start: &str| {
+        assert!(out.lines().any(|line| line.starts_with(start)), "{out}");
+    };
+    let in_container = doctor(like_docker());
+    says(&in_container, "  NO   rootlet run  ");
+    says(
+        &in_container,
+        "  less rootlet run --no-namespaces  clone3: Function not implemented",
+    );
+    says(&doctor(Vec::new()), "  yes  rootlet run --no-namespaces");
+    let lacks = |call, errno| doctor(vec![filter(&[call], errno)]);
+    let landlock = lacks(libc::SYS_landlock_create_ruleset, libc::ENOSYS);
+    says(&landlock, "  NO   rootlet run --no-namespaces");
+    assert!(
+        landlock.contains("restricted by Landlock, which is not here"),
+        "{landlock}"
+    );
+    let filters = lacks(libc::SYS_seccomp, libc::EPERM);
+    says(&filters, "  NO   rootlet run --no-namespaces");
 }
 
 #[test]
