@@ -313,6 +313,8 @@ fn what_needs_a_namespace_is_refused_by_name() {
         (&["-u", "5"][..], "--user needs a user namespace"),
         (&["--uidmap", "0:0:1"], "--uidmap needs a user namespace"),
         (&["--gidmap", "0:0:1"], "--gidmap needs a user namespace"),
+        (&["--cap-add", "CHOWN"], "--cap-add needs a user namespace"),
+        (&["--cap-drop", "ALL"], "--cap-drop needs a user namespace"),
         (&["--net", "none"], "--net none needs a network namespace"),
         (&["--hostname", "box"], "--hostname needs a UTS namespace"),
         (&["--boottime", "5"], "--boottime needs a time namespace"),
