@@ -1,10 +1,10 @@
 //! Kernels and system call filters that refuse what is new: the older calls do the same.
 
-#[path = "support/filters.rs"]
-mod filters;
+#[path = "support/filter.rs"]
+mod filter;
 mod support;
 
-use filters::{filter, filter_to, install};
+use filter::{filter, filter_to, install};
 use rootlet::spec::Tty;
 use rootlet::{Facts, Outcome, Plan, Spec, parent};
 use std::io::{Read, Write};
@@ -25,7 +25,7 @@ const NEW: [i64; 5] = [
 fn run_without(calls: &[i64], errno: i32, arguments: &[&str]) -> Ran {
     let mut command = rootlet(arguments);
     let filter = filter(calls, errno);
-    // SAFETY: two system calls, and no allocation unless they fail.
+    // SAFETY: system calls; what is allocated is allocated after a fork, for which the C library is prepared.
     unsafe { command.pre_exec(move || install(&filter)) };
     finish(command)
 }
@@ -197,7 +197,7 @@ fn descriptors_are_closed_without_close_range() {
             }
             install(&filter)
         };
-        // SAFETY: system calls, and no allocation unless they fail.
+        // SAFETY: system calls; what is allocated is allocated after a fork, for which the C library is prepared.
         unsafe { command.pre_exec(open) };
         let expected =
             "/proc/self/fd/0 /proc/self/fd/1 /proc/self/fd/2 /proc/self/fd/200 /proc/self/fd/3";
@@ -392,7 +392,7 @@ fn changes_are_applied_without_openat2_as_with_it() {
             command.args(words).env("HOME", &home).current_dir(&home);
             if filtered {
                 let filter = filter(&[libc::SYS_openat2], errno);
-                // SAFETY: two system calls, and no allocation unless they fail.
+                // SAFETY: system calls; what is allocated is allocated after a fork, for which the C library is prepared.
                 unsafe { command.pre_exec(move || install(&filter)) };
             }
             finish(command)

@@ -1,12 +1,12 @@
 //! `--no-namespaces`: files restricted by Landlock and a system call filter, where nothing else can be had.
 
-#[path = "support/filters.rs"]
-mod filters;
+#[path = "support/filter.rs"]
+mod filter;
 #[path = "support/processes.rs"]
 mod processes;
 mod support;
 
-use filters::{filter, install, like_docker};
+use filter::{Rule, filter, install, like_docker};
 use std::io::Read;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
@@ -608,10 +608,10 @@ fn what_is_made_of_namespaces_is_refused_by_its_name() {
     }
 }
 
-/// Runs `command` under `filters`.
-fn under(filters: Vec<Vec<libc::sock_filter>>, mut command: Command) -> Ran {
-    // SAFETY: system calls, and no allocation unless they fail.
-    unsafe { command.pre_exec(move || filters.iter().try_for_each(|filter| install(filter))) };
+/// Runs `command` under a filter.
+fn under(rules: Vec<Rule>, mut command: Command) -> Ran {
+    // SAFETY: system calls; what is allocated is allocated after a fork, for which the C library is prepared.
+    unsafe { command.pre_exec(move || install(&rules)) };
     finish(command)
 }
 
@@ -628,10 +628,10 @@ fn it_works_where_a_filter_refuses_namespaces() {
 
 #[test]
 fn doctor_tries_it_and_says_what_it_lacks() {
-    let doctor = |filters| {
+    let doctor = |rules| {
         let mut command = Command::new(ROOTLET);
         command.arg("doctor").stdin(Stdio::null());
-        under(filters, command).out
+        under(rules, command).out
     };
     let says = |out: &str, start: &str| {
         assert!(out.lines().any(|line| line.starts_with(start)), "{out}");
@@ -643,7 +643,7 @@ fn doctor_tries_it_and_says_what_it_lacks() {
         "  less rootlet run --no-namespaces  clone3: Function not implemented",
     );
     says(&doctor(Vec::new()), "  yes  rootlet run --no-namespaces");
-    let lacks = |call, errno| doctor(vec![filter(&[call], errno)]);
+    let lacks = |call, errno| doctor(filter(&[call], errno));
     let landlock = lacks(libc::SYS_landlock_create_ruleset, libc::ENOSYS);
     says(&landlock, "  NO   rootlet run --no-namespaces");
     assert!(

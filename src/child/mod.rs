@@ -131,12 +131,13 @@ impl<'a> Task<'a> {
         if self.fell_back.contains(fallback) {
             return Ok(());
         }
+        let (number, value) = (fallback as usize, errno.raw_os_error());
         if !self.fallbacks.contains(fallback) {
+            self.report(Kind::Missing, Process::Setup, number, value);
             return Err(errno);
         }
         self.fell_back = self.fell_back.with(fallback);
-        let number = fallback as usize;
-        self.report(Kind::FellBack, Process::Setup, number, errno.raw_os_error());
+        self.report(Kind::FellBack, Process::Setup, number, value);
         Ok(())
     }
 

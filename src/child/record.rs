@@ -35,6 +35,8 @@ pub enum Kind {
     Terminal = 8,
     /// A system call was refused with errno `value`, and an older one does the same: the fallback of number `step`.
     FellBack = 9,
+    /// A system call was refused with errno `value`, and no older one may be used: the fallback of number `step`.
+    Missing = 10,
     /// The command was stopped by signal `value`.
     Stopped = 5,
     /// The command exited with status `value`.
@@ -122,6 +124,7 @@ impl Record {
                 7 => Kind::Killed,
                 8 => Kind::Terminal,
                 9 => Kind::FellBack,
+                10 => Kind::Missing,
                 _ => return None,
             },
             process: match process {

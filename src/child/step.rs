@@ -399,6 +399,8 @@ impl Fallbacks {
 pub enum Question {
     /// Whether unshare(0) gets through.
     Unshare,
+    /// Whether who makes a user namespace lives on.
+    User,
     /// Whether mount(2) gets through.
     Mount,
     /// Whether clone3(2) is there.

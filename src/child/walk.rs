@@ -218,6 +218,7 @@ fn close_others(task: &mut Task<'_>) -> Result<(), Errno> {
 fn ask(question: Question) -> Result<(), Errno> {
     match question {
         Question::Unshare => sys::probe::unshare_nothing(),
+        Question::User => sys::unshare(::libc::CLONE_NEWUSER),
         Question::Mount => sys::probe::mount_nothing(),
         Question::Clone3 => sys::probe::clone3(),
         Question::CloseRange => sys::close_range(u32::MAX, u32::MAX),

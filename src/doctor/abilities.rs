@@ -63,15 +63,45 @@ pub fn all(findings: &[Finding], place: &Place) -> Vec<Ability> {
         read_only: true,
         ..plain()
     };
+    // A filter that ends who makes a user namespace would end doctor.
+    let is_killed = findings.iter().any(|finding| {
+        finding.gate == Gate::User && matches!(finding.result, Tried::Shut(Answer::Killed(_), _))
+    });
+    let rehearsed = |command, spec| match is_killed {
+        true => impossible(command, lacking(Gate::User), None),
+        false => rehearsed(command, spec, findings),
+    };
+    let run = rehearsed("rootlet run", Ok(plain()));
+    let terminal = run.with(of_gate("rootlet run -t always", Gate::Pty, findings));
+    // The tree of a try is read-only beneath its overlays.
+    let read_only = Spec {
+        read_only: true,
+        ..plain()
+    };
+    let attempted = rehearsed("rootlet try", Ok(read_only)).with(attempted(findings, place));
     vec![
-        rehearsed("rootlet run", Ok(plain())),
+        run,
         rehearsed("rootlet run --net none", Ok(none)),
         rehearsed("rootlet run --rootfs DIR", Ok(root)),
-        of_gate("rootlet run -t always", Gate::Pty, findings),
+        terminal,
         rehearsed("rootlet sandbox", in_sandbox()),
-        attempted(findings, place),
-        rehearsed("rootlet run --no-namespaces", Ok(bare)),
+        attempted,
+        // It makes no namespace that could end it.
+        self::rehearsed("rootlet run --no-namespaces", Ok(bare), findings),
     ]
+}
+
+impl Ability {
+    /// What `other` can do, which is a launch like this one with something more.
+    fn with(&self, other: Ability) -> Ability {
+        match (self.state, other.state) {
+            (State::Works, _) | (_, State::Impossible) => other,
+            _ => Ability {
+                command: other.command,
+                ..self.clone()
+            },
+        }
+    }
 }
 
 /// A sandbox for the working directory, or for another one where that is not a directory that a sandbox takes: the
@@ -90,7 +120,7 @@ fn in_sandbox() -> Result<Spec> {
     Ok(spec)
 }
 
-fn rehearsed(command: &'static str, spec: Result<Spec>) -> Ability {
+fn rehearsed(command: &'static str, spec: Result<Spec>, findings: &[Finding]) -> Ability {
     let plan = spec.and_then(|spec| {
         let facts = Facts::gather(&spec)?;
         Ok(Plan::new(&spec, &facts)?.rehearsal())
@@ -110,8 +140,11 @@ fn rehearsed(command: &'static str, spec: Result<Spec>) -> Ability {
                     error: None,
                     cause: None,
                 },
-                (_, Some(gate)) => impossible(command, lacking(gate), None),
-                (_, None) => {
+                (_, Some(gate)) if is_shut(gate, findings) => {
+                    impossible(command, lacking(gate), None)
+                }
+                // What was asked for is not there, or was refused for a reason that no gate has.
+                _ => {
                     let said = attempt
                         .error
                         .map_or_else(|| "it was killed".into(), |it| it.to_string());
@@ -120,6 +153,11 @@ fn rehearsed(command: &'static str, spec: Result<Spec>) -> Ability {
             }
         }
     }
+}
+
+fn is_shut(gate: Gate, findings: &[Finding]) -> bool {
+    let found = findings.iter().find(|finding| finding.gate == gate);
+    found.is_some_and(|finding| finding.result != Tried::Works)
 }
 
 fn lacking(gate: Gate) -> String {

@@ -91,12 +91,7 @@ pub fn plan(gate: Gate, ids: (u32, u32)) -> Result<Option<Plan>> {
                 mount(arena, "proc", "")?,
             ])
         }),
-        Gate::Sysfs => inside(|arena, _| {
-            Ok(vec![
-                unshare(libc::CLONE_NEWNET),
-                mount(arena, "sysfs", "")?,
-            ])
-        }),
+        Gate::Sysfs => inside(|arena, _| Ok(vec![unshare(libc::CLONE_NEWNET), sysfs(arena)?])),
         Gate::PivotRoot => inside(|arena, _| {
             let tmpfs = mount(arena, "tmpfs", "")?;
             let path = arena.text(PLACE)?;
@@ -132,6 +127,16 @@ fn mount(arena: &mut Arena, kind: &str, options: &str) -> Result<Step> {
         target: arena.text(PLACE)?,
         flags: libc::MS_NOSUID as u32,
         options: arena.text(options)?,
+    })
+}
+
+/// As launches mount it: where the host's is read-only, no other may be had (mount_namespaces(7)).
+fn sysfs(arena: &mut Arena) -> Result<Step> {
+    Ok(Step::Mount {
+        kind: arena.text("sysfs")?,
+        target: arena.text(PLACE)?,
+        flags: (libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC | libc::MS_RDONLY) as u32,
+        options: arena.text("")?,
     })
 }
 

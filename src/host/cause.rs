@@ -27,6 +27,13 @@ pub enum Cause {
         /// The id.
         uid: u32,
     },
+    /// The caller's group id has no id outside this user namespace.
+    UnmappedGroup {
+        /// The id.
+        gid: u32,
+    },
+    /// The caller is root without CAP_SETFCAP, and may not map user id 0.
+    RootWithoutSetfcap,
     /// kernel.unprivileged_userns_clone is 0.
     UsernsCloneOff,
     /// kernel.apparmor_restrict_unprivileged_userns is 1.
@@ -70,6 +77,8 @@ pub enum Cause {
     },
     /// No proc file system is at /proc.
     NoProc,
+    /// /proc is that of another PID namespace.
+    ForeignProc,
     /// /proc is mounted read-only.
     ReadOnlyProc,
     /// Parts of /proc or /sys are hidden by other mounts.
@@ -122,7 +131,9 @@ pub fn cause(gate: Gate, answer: Answer, place: &Place) -> Cause {
         libc::EAGAIN => processes(place),
         libc::ENOSPC => limit(gate, place),
         libc::ENOSYS => not_there(gate, place),
-        libc::EACCES if !matches!(gate, Gate::Tun | Gate::Pty) => security_module(place),
+        _ if gate == Gate::IdMaps && place.proc == ProcState::Foreign => Cause::ForeignProc,
+        libc::EACCES if !matches!(gate, Gate::Tun | Gate::Pty) => access(gate, place),
+        libc::EAFNOSUPPORT if place.seccomp == Some(2) => Cause::Filter,
         _ => match gate {
             Gate::User => user(errno, place),
             Gate::IdMaps => id_maps(errno, place),
@@ -141,8 +152,11 @@ pub fn cause(gate: Gate, answer: Answer, place: &Place) -> Cause {
 /// Why no user namespace can be made: EPERM and EINVAL have several causes in the kernel, and each has a mark.
 fn user(errno: i32, place: &Place) -> Cause {
     match errno {
-        libc::EPERM if place.root_is_mount == Some(false) => Cause::Chroot,
+        libc::EPERM if is_chroot(place) => Cause::Chroot,
         libc::EPERM if place.has_own_id() == Some(false) => Cause::UnmappedId { uid: place.uid },
+        libc::EPERM if place.has_own_group() == Some(false) => {
+            Cause::UnmappedGroup { gid: place.gid }
+        }
         libc::EPERM if place.userns_clone == Some(0) => Cause::UsernsCloneOff,
         // None of the kernel's own reasons is left but that of a filter, which may look at the flags.
         libc::EPERM if is_filtered(place.unshare_nothing) || place.seccomp == Some(2) => {
@@ -154,11 +168,25 @@ fn user(errno: i32, place: &Place) -> Cause {
     }
 }
 
+/// Whether the root of this process is another than that of its mount namespace. Where it is a mount point itself, only the
+/// number of mounts above it tells: there is one at most, on which the namespace's root was mounted, and in a chroot there
+/// are those of the whole machine, at least /, /proc and /dev.
+fn is_chroot(place: &Place) -> bool {
+    place.root_is_mount == Some(false) || place.unreachable_mounts.is_some_and(|above| above > 2)
+}
+
+/// capabilities(7).
+const CAP_SETFCAP: u32 = 31;
+
 fn id_maps(errno: i32, place: &Place) -> Cause {
     match errno {
         libc::ENOENT if place.proc == ProcState::Missing => Cause::NoProc,
         libc::EROFS => Cause::ReadOnlyProc,
-        libc::EPERM if place.apparmor_userns == Some(1) => Cause::AppArmorUserns,
+        libc::EPERM if place.apparmor_userns == Some(1) && place.uid != 0 => Cause::AppArmorUserns,
+        // Since Linux 5.12 (user_namespaces(7)): who is 0 in both could give a file capabilities that count outside.
+        libc::EPERM if place.uid == 0 && place.has_capability(CAP_SETFCAP) == Some(false) => {
+            Cause::RootWithoutSetfcap
+        }
         _ => Cause::Unknown,
     }
 }
@@ -192,7 +220,7 @@ fn other(gate: Gate, errno: i32, place: &Place) -> Cause {
             Some(Answer::Works) => Cause::Landlock,
             _ => Cause::Unknown,
         },
-        libc::EPERM if gate == Gate::Overlay => old_kernel(gate, place),
+        libc::EPERM if gate == Gate::Overlay => not_there(gate, place),
         libc::EPERM if place.seccomp == Some(2) => Cause::Filter,
         libc::EINVAL | libc::ENODEV if gate.namespace().is_some() || is_file_system(gate) => {
             lacks(gate)
@@ -268,6 +296,25 @@ fn old_kernel(gate: Gate, place: &Place) -> Cause {
     }
 }
 
+/// EACCES: a security module's word, and that of a filter which was told to say so.
+fn access(gate: Gate, place: &Place) -> Cause {
+    let is_filtered = match gate {
+        Gate::User => is_filtered(place.unshare_nothing),
+        gate if is_mount(gate) || is_file_system(gate) || gate == Gate::PivotRoot => {
+            is_filtered(place.mount_nothing)
+        }
+        // Whether these calls are there is asked with nothing that anybody could mind.
+        Gate::OpenTree | Gate::OpenAt2 | Gate::Clone3 | Gate::CloseRange | Gate::Pidfd => {
+            place.seccomp == Some(2)
+        }
+        _ => false,
+    };
+    match is_filtered {
+        true => Cause::Filter,
+        false => security_module(place),
+    }
+}
+
 fn security_module(place: &Place) -> Cause {
     match place.apparmor_userns {
         Some(1) if place.uid != 0 => Cause::AppArmorUserns,
@@ -312,12 +359,17 @@ impl Cause {
                     .to_string()
             }
             Cause::Chroot => {
-                "this is in a chroot, where the kernel makes no user namespaces: no mount is at /"
-                    .to_string()
+                "this is in a chroot, where the kernel makes no user namespaces".to_string()
             }
             Cause::UnmappedId { uid } => format!(
                 "user id {uid} has no id outside this user namespace: /proc/self/uid_map does not name it"
             ),
+            Cause::UnmappedGroup { gid } => format!(
+                "group id {gid} has no id outside this user namespace: /proc/self/gid_map does not name it"
+            ),
+            Cause::RootWithoutSetfcap => {
+                "root may map its user id, 0, only with CAP_SETFCAP, which it has not here".to_string()
+            }
             Cause::UsernsCloneOff => "kernel.unprivileged_userns_clone is 0".to_string(),
             Cause::AppArmorUserns => {
                 "kernel.apparmor_restrict_unprivileged_userns is 1 (Ubuntu 24.04): a user namespace can be made, but \
@@ -348,6 +400,9 @@ impl Cause {
             }
             Cause::OpenFiles { limit: None } => "the limit of open files is reached".to_string(),
             Cause::NoProc => "there is no /proc here".to_string(),
+            Cause::ForeignProc => {
+                "/proc is that of another PID namespace, where this process has another id".to_string()
+            }
             Cause::ReadOnlyProc => "/proc is read-only here".to_string(),
             Cause::Hidden { mounts } => format!(
                 "parts are hidden here ({}), and the kernel mounts a new one only for those who see the whole",
@@ -392,6 +447,10 @@ pub(super) mod tests {
             kernel: "6.18.1-test".into(),
             uid: 1000,
             uid_map: Some("0 0 4294967295\n".into()),
+            gid: 1000,
+            gid_map: Some("0 0 4294967295\n".into()),
+            capabilities: Some(0),
+            unreachable_mounts: Some(1),
             proc: ProcState::Writable,
             root_is_mount: Some(true),
             root_kind: "ext4".into(),
@@ -439,6 +498,21 @@ pub(super) mod tests {
                     ..open()
                 },
                 Cause::UnmappedId { uid: 65534 },
+            ),
+            (
+                Place {
+                    unreachable_mounts: Some(20),
+                    ..open()
+                },
+                Cause::Chroot,
+            ),
+            (
+                Place {
+                    gid: 65534,
+                    gid_map: Some(String::new()),
+                    ..open()
+                },
+                Cause::UnmappedGroup { gid: 65534 },
             ),
             (
                 Place {
@@ -585,6 +659,55 @@ pub(super) mod tests {
             refused(Gate::PrivateMounts, libc::EACCES, docker),
             Cause::SecurityModule { label }
         );
+    }
+
+    #[test]
+    fn a_filter_that_answers_as_a_security_module_would_is_told_from_one() {
+        let filtered = Place {
+            seccomp: Some(2),
+            mount_nothing: Some(Answer::Refused(libc::EACCES)),
+            ..open_place()
+        };
+        for gate in [Gate::PrivateMounts, Gate::Tmpfs, Gate::OpenTree] {
+            assert_eq!(refused(gate, libc::EACCES, filtered.clone()), Cause::Filter);
+        }
+        let other = Place {
+            seccomp: Some(2),
+            ..open_place()
+        };
+        assert_eq!(
+            refused(Gate::PrivateMounts, libc::EACCES, other),
+            Cause::SecurityModule { label: None }
+        );
+    }
+
+    #[test]
+    fn id_maps_are_refused_in_anothers_proc_and_to_root_without_setfcap() {
+        let foreign = Place {
+            proc: ProcState::Foreign,
+            ..open_place()
+        };
+        for errno in [libc::EACCES, libc::ENOENT, libc::EPERM] {
+            assert_eq!(
+                refused(Gate::IdMaps, errno, foreign.clone()),
+                Cause::ForeignProc
+            );
+        }
+        let root = |capabilities| Place {
+            uid: 0,
+            capabilities,
+            ..open_place()
+        };
+        for (capabilities, cause) in [
+            (Some(0), Cause::RootWithoutSetfcap),
+            (Some(1 << CAP_SETFCAP), Cause::Unknown),
+            (None, Cause::Unknown),
+        ] {
+            assert_eq!(
+                refused(Gate::IdMaps, libc::EPERM, root(capabilities)),
+                cause
+            );
+        }
     }
 
     #[test]

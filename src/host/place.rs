@@ -4,6 +4,7 @@
 use super::gate::Answer;
 use super::mountinfo::{MountInfo, MountPoint};
 use std::ffi::OsStr;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 /// What can be known of this process's surroundings without trying anything. Plain data, so that causes can be found
@@ -16,10 +17,19 @@ pub struct Place {
     pub uid: u32,
     /// /proc/self/uid_map; none where it cannot be read.
     pub uid_map: Option<String>,
+    /// The caller's group id.
+    pub gid: u32,
+    /// /proc/self/gid_map; none where it cannot be read.
+    pub gid_map: Option<String>,
+    /// `CapEff` of /proc/self/status: the capabilities, a bit for each.
+    pub capabilities: Option<u64>,
     /// /proc as this process has it.
     pub proc: ProcState,
     /// Whether a mount has the mount point `/`; in a chroot none has. None where the list cannot be read.
     pub root_is_mount: Option<bool>,
+    /// How many mounts of this mount namespace are out of reach from this process's root: of the mount that it began with, and
+    /// of more in a chroot. None before Linux 6.11.
+    pub unreachable_mounts: Option<usize>,
     /// The type of the root's file system; empty where it is not known.
     pub root_kind: String,
     /// Mounts below /proc, which hide parts of it.
@@ -66,6 +76,8 @@ pub struct Place {
 pub enum ProcState {
     /// No proc file system.
     Missing,
+    /// One of another PID namespace, in which this process has another id or none.
+    Foreign,
     /// One that is mounted read-only.
     ReadOnly,
     /// One that can be written.
@@ -142,14 +154,19 @@ impl Place {
                 .into_owned(),
             uid: rustix::process::geteuid().as_raw(),
             uid_map: text("/proc/self/uid_map"),
+            gid: rustix::process::getegid().as_raw(),
+            gid_map: text("/proc/self/gid_map"),
+            capabilities: status.as_deref().and_then(capabilities),
             proc: match at("/proc").filter(|mount| mount.kind == "proc") {
                 None => ProcState::Missing,
+                Some(_) if is_foreign() => ProcState::Foreign,
                 Some(mount) if mount.read_only || mount.file_system_read_only => {
                     ProcState::ReadOnly
                 }
                 Some(_) => ProcState::Writable,
             },
             root_is_mount: info.as_ref().map(|_| at("/").is_some()),
+            unreachable_mounts: info.as_ref().and_then(unreachable),
             root_kind: at("/").map_or(String::new(), |root| {
                 root.kind.to_string_lossy().into_owned()
             }),
@@ -197,6 +214,16 @@ impl Place {
         self.uid_map.as_deref().map(|map| covers(map, self.uid))
     }
 
+    /// The same for the group id.
+    pub fn has_own_group(&self) -> Option<bool> {
+        self.gid_map.as_deref().map(|map| covers(map, self.gid))
+    }
+
+    /// Whether the caller has a capability, by its number; none where that is not known.
+    pub fn has_capability(&self, number: u32) -> Option<bool> {
+        self.capabilities.map(|set| set >> number & 1 == 1)
+    }
+
     /// The limit of a kind of namespace.
     pub fn limit(&self, kind: &str) -> Option<u64> {
         let known = self.limits.iter().find(|(name, _)| name == kind);
@@ -240,11 +267,31 @@ fn hidden(mounts: &[&MountPoint], top: &str) -> Vec<String> {
         .collect()
 }
 
+/// Whether /proc is that of another PID namespace than this process's.
+fn is_foreign() -> bool {
+    let own = rustix::process::getpid().as_raw_nonzero().to_string();
+    std::fs::read_link("/proc/self").is_ok_and(|known| known != Path::new(&own))
+}
+
+/// The mounts that the kernel counts, without those that it lists for this process's root.
+fn unreachable(listed: &MountInfo) -> Option<usize> {
+    let namespace = std::fs::File::open("/proc/self/ns/mnt").ok()?;
+    let all = crate::sys::probe::mounts(namespace.as_raw_fd()).ok()?;
+    (all as usize).checked_sub(listed.mounts.len() + listed.skipped.len())
+}
+
 fn seccomp(status: &str) -> Option<u32> {
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("Seccomp:"))?;
     line.trim().parse().ok()
+}
+
+fn capabilities(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))?;
+    u64::from_str_radix(line.trim(), 16).ok()
 }
 
 /// Whether `id` is inside one of the lines of an id map.

@@ -59,6 +59,23 @@ impl Cause {
                 format!("start it as a user that it maps, or map {uid}"),
                 &["docker run --user 1000 ..."],
             )],
+            Cause::UnmappedGroup { gid } => vec![remedy(
+                "whoever starts this container",
+                format!("start it as a group that it maps, or map {gid}"),
+                &["docker run --user 1000:1000 ..."],
+            )],
+            Cause::RootWithoutSetfcap => vec![
+                remedy(
+                    "whoever starts this container",
+                    "start it as another user than root",
+                    &["docker run --user 1000 ..."],
+                ),
+                remedy(
+                    "whoever starts this container",
+                    "or leave root that capability",
+                    &["docker run --cap-drop ALL --cap-add SETFCAP ..."],
+                ),
+            ],
             Cause::UsernsCloneOff => vec![remedy(
                 SUDO,
                 "allow user namespaces, for now and for good",
@@ -126,6 +143,11 @@ impl Cause {
                 YOU,
                 "raise the limit of open files, up to the hard one",
                 &["ulimit -n $(ulimit -Hn)"],
+            )],
+            Cause::ForeignProc => vec![remedy(
+                "whoever set this place up",
+                "mount a /proc of this PID namespace: the id maps of a user namespace are written there",
+                &["bwrap ... --proc /proc ...", "mount -t proc proc /proc"],
             )],
             Cause::NoProc | Cause::ReadOnlyProc => vec![remedy(
                 "whoever set this place up",

@@ -48,6 +48,8 @@ pub enum Event {
         /// The kernel's answer.
         errno: i32,
     },
+    /// A system call is not to be had, and no older one may be used: the step fails that needs it.
+    Missing(Fallback),
     /// All is set up, and the exec is next. Where there is no init this is the last that is heard.
     Ready,
     /// The command has been executed.
@@ -133,6 +135,7 @@ impl Channel {
                 fallback: *Fallback::ALL.get(step)?,
                 errno: record.value,
             },
+            Kind::Missing => Event::Missing(*Fallback::ALL.get(step)?),
             Kind::Ready => Event::Ready,
             Kind::Started => Event::Started {
                 pid: if record.value == 0 {

@@ -2,16 +2,16 @@
 //! `rootlet doctor` would find. Only a launch that has failed comes here.
 
 use super::attempt::ask;
-use crate::child::step::{Question, Step};
+use crate::child::step::{Fallback, Question, Step};
 use crate::error::Error;
 use crate::host::cause::{Cause, cause};
 use crate::host::gate::{Answer, Gate};
 use crate::host::place::Place;
 use crate::plan::{ParentStep, Plan};
 
-/// A hint for a step of the launcher's.
-pub fn add_parent(error: Error, step: ParentStep) -> Error {
-    match parent_gate(step) {
+/// A hint for a step of the launcher's, and for the call that it has missed, if that is known.
+pub fn add_parent(error: Error, step: ParentStep, missing: Option<Fallback>) -> Error {
+    match missing.map(newer_call).or_else(|| parent_gate(step)) {
         Some(gate) => diagnosed(error, gate),
         None => error,
     }
@@ -66,6 +66,16 @@ fn explained(error: Error, gate: Gate, answer: Answer) -> Error {
     ))
 }
 
+/// The gate that a call is for which there is an older one.
+fn newer_call(fallback: Fallback) -> Gate {
+    match fallback {
+        Fallback::Clone3 => Gate::Clone3,
+        Fallback::OpenTree => Gate::OpenTree,
+        Fallback::MountSetattr => Gate::MountSetattr,
+        Fallback::CloseRange => Gate::CloseRange,
+    }
+}
+
 /// The gate that a step inside goes through.
 pub fn gate(plan: &Plan, step: Step) -> Option<Gate> {
     Some(match step {
@@ -101,8 +111,11 @@ pub fn gate(plan: &Plan, step: Step) -> Option<Gate> {
     })
 }
 
-/// A hint for a step inside.
-pub fn add(error: Error, plan: &Plan, step: Step) -> Error {
+/// A hint for a step inside, and for the call that it has missed, if that is known.
+pub fn add(error: Error, plan: &Plan, step: Step, missing: Option<Fallback>) -> Error {
+    if let Some(fallback) = missing {
+        return diagnosed(error, newer_call(fallback));
+    }
     let hint = match (step, error.errno) {
         (Step::Mount { target, .. }, Some(libc::ENOENT)) if matches!(plan.arena.get(target).to_bytes(), b"/proc" | b"/dev") => {
             "a root file system needs the directories proc and dev to mount on: mkdir DIR/proc DIR/dev".to_string()

@@ -86,6 +86,8 @@ pub struct Running<'a> {
     /// How the first process ended, once it has been waited for.
     reaped: Option<Outcome>,
     ready: bool,
+    /// The call that the step needs which fails next.
+    missing: Option<Fallback>,
     uppers: Held<'a>,
     streams: Streams,
 }
@@ -265,6 +267,7 @@ fn release<'a>(
         channel: records,
         reaped: None,
         ready: false,
+        missing: None,
         uppers,
         streams: pipes.streams,
     };
@@ -283,10 +286,21 @@ fn pointers(plan: &Plan, texts: &[Text]) -> Vec<*const c_char> {
 /// The error for a step of the launcher's.
 fn refused(plan: &Plan, step: ParentStep, errno: impl Into<Errno>) -> Error {
     let errno = errno.into();
-    let error = Error::setup(plan.describe_parent(step).attempt, errno);
+    // Only a call that is new may be missing; clone(2), which is tried after it if it may be, is not.
+    let missing = (errno == Errno(libc::ENOSYS) && matches!(step, ParentStep::Clone { .. }))
+        .then_some(Fallback::Clone3);
+    let error = Error::setup(named(plan.describe_parent(step).attempt, missing), errno);
     match plan.is_trial() {
         true => error,
-        false => hint::add_parent(error, step),
+        false => hint::add_parent(error, step, missing),
+    }
+}
+
+/// What was attempted, with the very call where the step has several.
+fn named(attempt: String, missing: Option<Fallback>) -> String {
+    match missing {
+        Some(fallback) => format!("{attempt}: {}", Plan::newer_call(fallback)),
+        None => attempt,
     }
 }
 
@@ -301,6 +315,9 @@ impl Running<'_> {
         let init = (!self.plan.init.is_empty()).then_some(self.pid);
         let event = self.channel.receive(init)?;
         self.ready |= matches!(event, Event::Ready | Event::Started { .. });
+        if let Event::Missing(fallback) = event {
+            self.missing = Some(fallback);
+        }
         Some(event)
     }
 
@@ -447,7 +464,8 @@ impl Running<'_> {
         let Some(entry) = self.plan.list(process).get(number) else {
             return Error::setup(format!("step {number} inside"), Errno(errno));
         };
-        let error = Error::setup(self.plan.describe(entry.step).attempt, Errno(errno));
+        let attempt = named(self.plan.describe(entry.step).attempt, self.missing);
+        let error = Error::setup(attempt, Errno(errno));
         let kind = match (entry.step, errno) {
             (Step::Exec, libc::ENOENT | libc::ENOTDIR) => Kind::NotFound,
             (Step::Exec, _) => Kind::NotExecutable,
@@ -455,7 +473,7 @@ impl Running<'_> {
         };
         match self.plan.is_trial() {
             true => error,
-            false => hint::add(error.of_kind(kind), self.plan, entry.step),
+            false => hint::add(error.of_kind(kind), self.plan, entry.step, self.missing),
         }
     }
 

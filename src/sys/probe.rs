@@ -102,3 +102,14 @@ pub fn tun() -> Result<(), Errno> {
     // SAFETY: `request` has the layout and size (40 bytes) of struct ifreq: 16 bytes of name, then the flags.
     unsafe { syscall!(SYS_ioctl, fd, libc::TUNSETIFF, &mut request) }.map(drop)
 }
+
+/// How many mounts the mount namespace has whose file (/proc/PID/ns/mnt) is open as `namespace`: NS_MNT_GET_INFO, from
+/// Linux 6.11 on (linux/nsfs.h).
+pub fn mounts(namespace: RawFd) -> Result<u32, Errno> {
+    const NS_MNT_GET_INFO: u32 = 0x8010_b70a;
+    // Its size, the number, and the id of the namespace in two words.
+    let mut info = [16u32, 0, 0, 0];
+    // SAFETY: `info` has the layout and size (16 bytes) of struct mnt_ns_info.
+    unsafe { syscall!(SYS_ioctl, namespace, NS_MNT_GET_INFO, &mut info) }?;
+    Ok(info[1])
+}

@@ -564,6 +564,7 @@ fn limit_capabilities(kept: u64, ambient: u64) -> Description {
 fn asked(question: Question) -> (&'static str, &'static str) {
     match question {
         Question::Unshare => ("unshare(0)", "unshare(2)"),
+        Question::User => ("unshare(CLONE_NEWUSER)", "unshare(2)"),
         Question::Mount => ("mount()", "mount(2)"),
         Question::Clone3 => ("clone3()", "clone(2)"),
         Question::CloseRange => ("close_range()", "close_range(2)"),

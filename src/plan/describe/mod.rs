@@ -54,19 +54,27 @@ impl Plan {
 impl Plan {
     /// What is said when a system call was refused with `errno` and an older one is used.
     pub fn fell_back(fallback: Fallback, errno: i32) -> String {
-        let (call, instead) = match fallback {
-            Fallback::Clone3 => (
-                "clone3",
-                "clone, and the caller's signal handlers are taken away after it",
-            ),
-            Fallback::OpenTree => ("open_tree", "bind mounts, of paths that are held open"),
-            Fallback::MountSetattr => ("mount_setattr", "a remount of each mount that is listed"),
-            Fallback::CloseRange => ("close_range", "each descriptor that is listed is closed"),
+        let instead = match fallback {
+            Fallback::Clone3 => "clone, and the caller's signal handlers are taken away after it",
+            Fallback::OpenTree => "bind mounts, of paths that are held open",
+            Fallback::MountSetattr => "a remount of each mount that is listed",
+            Fallback::CloseRange => "each descriptor that is listed is closed",
         };
         format!(
-            "{call}: {}; instead, with the same result: {instead}",
+            "{}: {}; instead, with the same result: {instead}",
+            Plan::newer_call(fallback),
             Errno(errno)
         )
+    }
+
+    /// The name of the system call that `fallback` stands in for.
+    pub fn newer_call(fallback: Fallback) -> &'static str {
+        match fallback {
+            Fallback::Clone3 => "clone3",
+            Fallback::OpenTree => "open_tree",
+            Fallback::MountSetattr => "mount_setattr",
+            Fallback::CloseRange => "close_range",
+        }
     }
 }
 
