@@ -92,6 +92,29 @@ fn a_spec_that_is_printed_is_the_one_that_is_read() {
 }
 
 #[test]
+fn the_example_of_the_documentation_has_every_key_and_comes_back_as_it_is() {
+    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/spec.md");
+    let document = std::fs::read_to_string(document).unwrap();
+    let example = document.split("```toml\n").nth(1).unwrap();
+    let example = example.split("```\n").next().unwrap();
+    let dir = Dir::new();
+    let file = dir.file("example.toml", example);
+    let printed = run(["--spec", &file, "--print-spec"]).ok();
+    assert_eq!(printed + "\n", example);
+
+    // The error for a key that is unknown names all that there are.
+    let wrong = dir.file("wrong.toml", "no-such-key = 1\n");
+    let said = run(["--spec", &wrong, "true"]).err;
+    let keys = said.split_once("expected one of ").unwrap().1;
+    for key in keys.split(", ").map(|key| key.trim_matches('`')) {
+        let shown = example
+            .lines()
+            .any(|line| line.starts_with(&format!("{key} = ")) || line == format!("[[{key}]]"));
+        assert!(shown, "{key} is not in the example");
+    }
+}
+
+#[test]
 fn flags_after_a_spec_file_add_to_it() {
     let dir = Dir::new();
     let file = dir.file("spec.toml", "command = [\"sh\", \"-c\", \"echo $A $B; pwd\"]\nenv = [\"A=file\", \"B=file\"]\nworkdir = \"/usr\"\n");

@@ -1,8 +1,11 @@
 //! Places that refuse something: rootlet names what is refused and why, and nothing is less in silence.
 //!
 //! Each is made for real, by an ordinary user, out of user namespaces, limits, filters and mounts. docs/hosts.md shows the same
-//! table; `UPDATE_GOLDENS=1 cargo test --test hosts` in a checkout writes it anew; read the difference.
+//! table, and packaging/apparmor/rootlet is what doctor prints; `UPDATE_GOLDENS=1 cargo test --test hosts` in a checkout writes
+//! both anew; read the difference.
 
+#[path = "hosts/document.rs"]
+mod document;
 #[path = "support/filter.rs"]
 mod filter;
 #[path = "support/place.rs"]
@@ -13,7 +16,9 @@ mod table;
 
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::io::Result;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use support::{Dir, ROOTLET, Ran, finish};
 use table::{OPEN, PLACES, Row, Run};
@@ -256,6 +261,7 @@ fn every_place_is_named_and_nothing_is_less_in_silence() {
                     let checked = std::panic::catch_unwind(|| {
                         let found = doctor_names_it(row);
                         a_launch_says_so(row, &found);
+                        document::has_remedies(&found);
                     });
                     if checked.is_err() {
                         wrong.lock().unwrap().push(row.place);
@@ -271,4 +277,38 @@ fn every_place_is_named_and_nothing_is_less_in_silence() {
         wrong.len(),
         PLACES.len()
     );
+}
+
+#[test]
+fn the_document_has_the_same_table() {
+    document::has_table();
+}
+
+/// rootlet at /usr/bin/rootlet.
+fn installed(dir: &Path) -> Result<()> {
+    place::user()?;
+    let dir = dir.to_string_lossy();
+    place::cover(&[&dir])?;
+    for name in ["upper", "work"] {
+        std::fs::create_dir(format!("{dir}/{name}"))?;
+    }
+    std::fs::write(format!("{dir}/upper/rootlet"), "")?;
+    let options = format!("userxattr,lowerdir=/usr/bin,upperdir={dir}/upper,workdir={dir}/work");
+    place::mount("overlay", "/usr/bin", "overlay", 0, &options)?;
+    place::bind(ROOTLET, "/usr/bin/rootlet")
+}
+
+#[test]
+fn the_packaged_profile_is_what_doctor_prints_when_it_is_installed() {
+    let row = Row {
+        make: installed,
+        ..OPEN
+    };
+    let printed = row.ran(&["/usr/bin/rootlet", "doctor", "--apparmor-profile"]);
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/apparmor/rootlet");
+    if std::env::var_os("UPDATE_GOLDENS").is_some() {
+        std::fs::write(path, printed.ok() + "\n").unwrap();
+        return;
+    }
+    assert_eq!(printed.ok() + "\n", std::fs::read_to_string(path).unwrap());
 }

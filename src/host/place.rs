@@ -28,7 +28,7 @@ pub struct Place {
     /// Whether a mount has the mount point `/`; in a chroot none has. None where the list cannot be read.
     pub root_is_mount: Option<bool>,
     /// How many mounts of this mount namespace are out of reach from this process's root: of the mount that it began with, and
-    /// of more in a chroot. None before Linux 6.11.
+    /// of more in a chroot. None before Linux 6.12.
     pub unreachable_mounts: Option<usize>,
     /// The type of the root's file system; empty where it is not known.
     pub root_kind: String,

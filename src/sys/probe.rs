@@ -104,7 +104,7 @@ pub fn tun() -> Result<(), Errno> {
 }
 
 /// How many mounts the mount namespace has whose file (/proc/PID/ns/mnt) is open as `namespace`: NS_MNT_GET_INFO, from
-/// Linux 6.11 on (linux/nsfs.h).
+/// Linux 6.12 on (linux/nsfs.h).
 pub fn mounts(namespace: RawFd) -> Result<u32, Errno> {
     const NS_MNT_GET_INFO: u32 = 0x8010_b70a;
     // Its size, the number, and the id of the namespace in two words.
