@@ -127,3 +127,81 @@ fn a_try_by_root_catches_what_is_written_and_says_what_cannot_be() {
         assert!(!std::path::Path::new(path).exists(), "{path}");
     }
 }
+
+/// How rootlet ends for root with these capabilities alone, as in a container (setpriv(1), --bounding-set).
+fn with_capabilities(capabilities: &str, arguments: &[&str]) -> support::Ran {
+    let script = r#"bounds=$1; shift
+        exec setpriv --bounding-set "-all$bounds" --inh-caps=-all "$rootlet" "$@""#;
+    let arguments = [&[capabilities], arguments].concat();
+    let arguments: Vec<&std::ffi::OsStr> = arguments.iter().map(AsRef::as_ref).collect();
+    support::shell_with(script, &arguments)
+}
+
+const LOOK: &str = "id -u; tr -s ' ' </proc/self/uid_map; readlink /proc/self/ns/user; echo $$";
+
+/// What Docker leaves its root: no CAP_SYS_ADMIN.
+const DOCKERS: &str = ",+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,+net_bind_service,\
+    +net_raw,+sys_chroot,+mknod,+audit_write,+setfcap";
+
+#[test]
+fn root_of_a_container_gets_a_user_namespace_all_the_same() {
+    if !may_map() {
+        return;
+    }
+    let outside = std::fs::read_link("/proc/self/ns/user").unwrap();
+    for capabilities in [DOCKERS, ",+setfcap"] {
+        let run = ["run", "-t", "never", "--", "sh", "-c", LOOK];
+        let ran = with_capabilities(capabilities, &run);
+        let out = ran.ok();
+        let lines: Vec<&str> = out.lines().collect();
+        assert_eq!(lines[..2], ["0", " 0 0 1"], "{capabilities}");
+        assert_ne!(lines[2], outside.to_str().unwrap(), "{capabilities}");
+        assert_eq!(lines[3], "2", "{capabilities}");
+    }
+}
+
+#[test]
+fn root_of_a_container_maps_ranges_where_it_may() {
+    if !may_map() {
+        return;
+    }
+    let range = [
+        &["run", "-t", "never"],
+        &RANGE[..],
+        &["--", "sh", "-c", LOOK],
+    ]
+    .concat();
+    // Another range than one with 0 does not need CAP_SETFCAP.
+    for capabilities in [DOCKERS, ",+setuid,+setgid"] {
+        let out = with_capabilities(capabilities, &range).ok();
+        assert!(out.starts_with("0\n 0 100000 65536\n"), "{out}");
+    }
+    with_capabilities(",+setfcap", &range).fails(
+        125,
+        &[
+            "may map one user id, its own, 0",
+            "hint: ",
+            "the capability to set them",
+        ],
+    );
+}
+
+#[test]
+fn root_without_setfcap_is_told_that_this_is_why() {
+    if !may_map() {
+        return;
+    }
+    for capabilities in ["", ",+setuid,+setgid,+sys_admin"] {
+        with_capabilities(capabilities, &["run", "-t", "never", "--", "true"]).fails(
+            125,
+            &[
+                "uid_map: Operation not permitted (EPERM)",
+                "hint: root may map",
+                "CAP_SETFCAP",
+            ],
+        );
+        let ran = with_capabilities(capabilities, &["doctor", "--json"]);
+        assert_eq!(ran.status, 2, "{ran:#?}");
+        assert!(ran.out.contains("root-without-setfcap"), "{ran:#?}");
+    }
+}

@@ -153,7 +153,9 @@ pub fn add(error: Error, plan: &Plan, step: Step, missing: Option<Fallback>) -> 
             "it is in no directory of PATH inside; a word of the shell needs one: sh -c 'WORD ...'".to_string()
         }
         (Step::Exec, Some(libc::ENOENT)) => {
-            "it is not there inside, or the interpreter that its first line names is not".to_string()
+            "it is not there inside, or what starts it is not: the interpreter that a script's first line names, or the \
+             dynamic loader of a program (static ones need none)"
+                .to_string()
         }
         (Step::Exec, Some(libc::EACCES)) => {
             "it is not executable for you, is a directory, or lies on a file system mounted noexec".to_string()

@@ -20,7 +20,7 @@ fn document() -> String {
 /// The table, and what came out.
 fn table() -> String {
     let mut table = String::from(
-        "| Place | What is shut | Cause | `rootlet run` there | What else does not work |\n|---|---|---|---|---|\n",
+        "| Place | What is shut | Cause | `rootlet run` there | What does not work, or with less |\n|---|---|---|---|---|\n",
     );
     for row in PLACES {
         let causes = row.causes.split(", ").filter(|cause| !cause.is_empty());
@@ -64,11 +64,24 @@ fn ending(row: &Row) -> String {
     asked + &how
 }
 
-/// What else does not work, shorter where all of it does not.
+/// What does not work or with less, shorter where it is all but one.
 fn but(row: &Row) -> String {
-    let all = "run, run --net none, run --rootfs DIR, run -t always, sandbox, try";
+    let commands = [
+        "run",
+        "run --net none",
+        "run --rootfs DIR",
+        "run -t always",
+        "sandbox",
+        "try",
+    ];
+    let named: Vec<&str> = row.but.split(", ").collect();
+    let is_said = |end: &str| {
+        let said = |command: &&str| named.contains(&&*format!("{command}{end}"));
+        named.len() == commands.len() && commands.iter().all(|command| said(&command))
+    };
     match row.but {
-        but if but == all => "all but `run --no-namespaces`".to_string(),
+        _ if is_said("") => "all but `run --no-namespaces`".to_string(),
+        _ if is_said(" with less") => "with less: all but `run --no-namespaces`".to_string(),
         but => but.to_string(),
     }
 }

@@ -30,7 +30,7 @@ pub struct Row {
     pub causes: &'static str,
     /// How `rootlet run` ends.
     pub run: Run,
-    /// What else does not work, or with less, as doctor has it; what is not named works.
+    /// What does not work, or with less, as doctor has it; what is not named works.
     pub but: &'static str,
 }
 
@@ -122,7 +122,7 @@ pub const PLACES: &[Row] = &[
     Row {
         place: "Docker as it comes",
         make: docker,
-        run: Fails(125, &["EPERM", "seccomp"]),
+        run: Fails(125, &["EPERM", "a system call filter (seccomp) refuses it"]),
         shut: "user EPERM, open-tree EPERM, clone3 ENOSYS",
         causes: "filter",
         but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
@@ -189,7 +189,14 @@ pub const PLACES: &[Row] = &[
         options: &[
             "--root", "empty", "-v", "/usr", "-v", "/bin", "-v", "/lib", "-v", "/lib64",
         ],
-        run: Fails(125, &["make /proc the root: ", "EPERM", "seccomp"]),
+        run: Fails(
+            125,
+            &[
+                "make /proc the root: ",
+                "EPERM",
+                "a system call filter (seccomp) refuses it",
+            ],
+        ),
         shut: "proc EPERM, sysfs EPERM, pivot-root EPERM",
         causes: "filter, hidden",
         but: "run --net none with less, run --rootfs DIR, run -t always with less, run with less, sandbox with less, try with less",
@@ -205,7 +212,7 @@ pub const PLACES: &[Row] = &[
         ..OPEN
     },
     Row {
-        place: "the same, with --strict",
+        place: "Docker with seccomp=unconfined, with --strict",
         make: |_| masked(),
         options: &["--strict"],
         run: Fails(125, &["EPERM", "parts are hidden here"]),
@@ -225,7 +232,14 @@ pub const PLACES: &[Row] = &[
             user()?;
             without_capabilities()
         },
-        run: Fails(125, &["uid_map", "EPERM", "CAP_SETFCAP"]),
+        run: Fails(
+            125,
+            &[
+                "uid_map",
+                "EPERM",
+                "root may map its user id, 0, only with CAP_SETFCAP",
+            ],
+        ),
         shut: "id-maps EPERM",
         causes: "root-without-setfcap",
         but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
@@ -279,7 +293,7 @@ pub const PLACES: &[Row] = &[
                 (libc::SYS_setns, 0, EPERM),
             ])
         },
-        run: Fails(125, &["EPERM", "seccomp"]),
+        run: Fails(125, &["EPERM", "a system call filter (seccomp) refuses it"]),
         shut: "user EPERM, clone3 ENOSYS",
         causes: "filter",
         but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
@@ -295,7 +309,7 @@ pub const PLACES: &[Row] = &[
                 (libc::SYS_unshare, uts, EPERM),
             ])
         },
-        run: Fails(125, &["EPERM", "seccomp"]),
+        run: Fails(125, &["EPERM", "a system call filter (seccomp) refuses it"]),
         shut: "uts EPERM, together EPERM, clone3 ENOSYS",
         causes: "filter",
         but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
@@ -317,7 +331,10 @@ pub const PLACES: &[Row] = &[
             ];
             without(&calls, EACCES)
         },
-        run: Fails(125, &["EACCES", "seccomp"]),
+        run: Fails(
+            125,
+            &["EACCES", "a system call filter (seccomp) refuses it"],
+        ),
         shut: "private-mounts EACCES, open-tree EACCES",
         causes: "filter",
         but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
@@ -350,7 +367,10 @@ pub const PLACES: &[Row] = &[
             install(&[(libc::SYS_socket, others, errno(libc::EAFNOSUPPORT))])
         },
         options: &["--net", "none"],
-        run: Fails(125, &["EAFNOSUPPORT", "seccomp"]),
+        run: Fails(
+            125,
+            &["EAFNOSUPPORT", "a system call filter (seccomp) refuses it"],
+        ),
         shut: "loopback EAFNOSUPPORT",
         causes: "filter",
         but: "run --net none, sandbox",
@@ -374,14 +394,20 @@ pub const PLACES: &[Row] = &[
     Row {
         place: "a filter that ends who mounts",
         make: |_| without(&[libc::SYS_mount], KILL),
-        run: Fails(125, &["SIGSYS", "seccomp"]),
+        run: Fails(
+            125,
+            &[
+                "SIGSYS",
+                "a system call filter (seccomp) ends every process that asks for it",
+            ],
+        ),
         shut: "private-mounts killed",
         causes: "filter-kills",
         but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
         ..OPEN
     },
     Row {
-        place: "gVisor and filters that know no call newer than Linux 4.18 (ENOSYS)",
+        place: "a filter that knows no call newer than Linux 4.18 (ENOSYS)",
         make: |_| without(&NEW, ENOSYS),
         run: Less(&[
             "clone3: Function not implemented (ENOSYS)",
@@ -393,7 +419,7 @@ pub const PLACES: &[Row] = &[
         ..OPEN
     },
     Row {
-        place: "filters that know no call newer than Linux 4.18 (EPERM)",
+        place: "a filter that knows no call newer than Linux 4.18 (EPERM)",
         make: |_| without(&NEW, EPERM),
         run: Less(&[
             "clone3: Operation not permitted (EPERM)",
@@ -436,7 +462,14 @@ pub const PLACES: &[Row] = &[
         place: "no mount_setattr, a read-only volume, with --strict",
         make: |_| without(&[libc::SYS_mount_setattr], ENOSYS),
         options: &["--strict", "-v", "/usr:/mnt:ro"],
-        run: Fails(125, &["mount_setattr", "ENOSYS", "seccomp"]),
+        run: Fails(
+            125,
+            &[
+                "mount_setattr",
+                "ENOSYS",
+                "a system call filter (seccomp) refuses it",
+            ],
+        ),
         shut: "mount-setattr ENOSYS",
         causes: "filter",
         but: "run --rootfs DIR with less, sandbox with less, try with less",
@@ -477,7 +510,7 @@ pub const PLACES: &[Row] = &[
     Row {
         place: "a chroot",
         make: |dir| chroot(dir, "/tree"),
-        run: Fails(125, &["EPERM", "chroot"]),
+        run: Fails(125, &["EPERM", "this is in a chroot"]),
         shut: "user EPERM",
         causes: "chroot",
         but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
@@ -486,7 +519,7 @@ pub const PLACES: &[Row] = &[
     Row {
         place: "a chroot at a mount point (schroot)",
         make: |dir| chroot(dir, ""),
-        run: Fails(125, &["EPERM", "chroot"]),
+        run: Fails(125, &["EPERM", "this is in a chroot"]),
         shut: "user EPERM",
         causes: "chroot",
         but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
@@ -495,7 +528,7 @@ pub const PLACES: &[Row] = &[
     Row {
         place: "a user id that is not mapped",
         make: |_| without_user_id(),
-        run: Fails(125, &["EPERM", "/proc/self/uid_map"]),
+        run: Fails(125, &["EPERM", "/proc/self/uid_map does not name it"]),
         shut: "user EPERM",
         causes: "unmapped-id",
         but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
@@ -504,7 +537,7 @@ pub const PLACES: &[Row] = &[
     Row {
         place: "a group id that is not mapped",
         make: |_| without_group_id(),
-        run: Fails(125, &["EPERM", "/proc/self/gid_map"]),
+        run: Fails(125, &["EPERM", "/proc/self/gid_map does not name it"]),
         shut: "user EPERM",
         causes: "unmapped-group",
         but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
@@ -583,7 +616,13 @@ pub const PLACES: &[Row] = &[
             limit("user", 1)?;
             deeper()
         },
-        run: Fails(125, &["ENOSPC", "not one of the disk"]),
+        run: Fails(
+            125,
+            &[
+                "ENOSPC",
+                "a limit of namespaces is reached, not one of the disk",
+            ],
+        ),
         shut: "user ENOSPC",
         causes: "outer-limit",
         but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
@@ -596,7 +635,7 @@ pub const PLACES: &[Row] = &[
             while deeper().is_ok() {}
             Ok(())
         },
-        run: Fails(125, &["ENOSPC", "32 levels"]),
+        run: Fails(125, &["ENOSPC", "32 levels of nesting"]),
         shut: "user ENOSPC",
         causes: "outer-limit",
         but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
@@ -612,7 +651,7 @@ pub const PLACES: &[Row] = &[
             "--unshare-user",
             "--disable-userns",
         ],
-        run: Fails(125, &["ENOSPC", "max_user_namespaces"]),
+        run: Fails(125, &["ENOSPC", "a limit of namespaces is reached"]),
         shut: "user ENOSPC",
         causes: "outer-limit",
         but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
@@ -732,7 +771,7 @@ pub const PLACES: &[Row] = &[
         place: "a Landlock sandbox of files",
         // LANDLOCK_ACCESS_FS_MAKE_SOCK
         make: |_| landlock(1 << 9, 0),
-        run: Fails(125, &["EPERM", "Landlock"]),
+        run: Fails(125, &["EPERM", "this is in a Landlock sandbox"]),
         shut: "private-mounts EPERM",
         causes: "landlock",
         but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
@@ -758,7 +797,7 @@ pub const PLACES: &[Row] = &[
         },
         variables: &[("HOME", "/mnt")],
         command: &["/mnt/true"],
-        run: Fails(126, &["EACCES", "noexec"]),
+        run: Fails(126, &["EACCES", "lies on a file system mounted noexec"]),
         ..OPEN
     },
     Row {
@@ -791,8 +830,21 @@ pub const PLACES: &[Row] = &[
         command: &["/mnt/script"],
         run: Fails(
             127,
-            &["ENOENT", "the interpreter that its first line names is not"],
+            &["ENOENT", "the interpreter that a script's first line names"],
         ),
+        ..OPEN
+    },
+    Row {
+        place: "a program whose dynamic loader is not there",
+        options: &["--root", "empty", "-v", "/bin/true:/true"],
+        command: &["/true"],
+        run: Fails(127, &["ENOENT", "the dynamic loader of a program"]),
+        ..OPEN
+    },
+    Row {
+        place: "a command that is in no directory of PATH",
+        command: &["no-such-command"],
+        run: Fails(127, &["ENOENT", "in no directory of PATH inside"]),
         ..OPEN
     },
     Row {
