@@ -13,6 +13,8 @@ pub fn needs(gate: Gate) -> &'static [Gate] {
     match gate {
         Gate::Process | Gate::Cgroups => &[],
         Gate::IdMaps => &[Gate::User],
+        Gate::Capabilities => &[Gate::IdMaps],
+        Gate::Hostname => &[Gate::Uts],
         Gate::Pid | Gate::Mount | Gate::Ipc | Gate::Uts | Gate::Cgroup | Gate::Net | Gate::Time => {
             &[Gate::IdMaps]
         }
@@ -110,6 +112,15 @@ pub fn plan(gate: Gate, ids: (u32, u32)) -> Result<Option<Plan>> {
             Ok(vec![unshare(libc::CLONE_NEWNET), Step::Ask(Question::Tun)])
         }),
         Gate::Pty => Plan::trial(0, None, |_, _| Ok(vec![Step::OpenTerminal])),
+        Gate::Hostname => Plan::trial(user, Some(ids), |arena, _| {
+            let name = arena.text("rootlet")?;
+            Ok(vec![
+                unshare(libc::CLONE_NEWUTS),
+                Step::SetHostname { name },
+            ])
+        }),
+        Gate::Capabilities => Plan::trial(user, Some(ids), |_, _| Ok(vec![Step::LimitInit])),
+        Gate::Keyring => Plan::trial(0, None, |_, _| Ok(vec![Step::NewKeyring])),
         Gate::Seccomp => ask(Question::Filter),
         Gate::Landlock => ask(Question::Landlock),
         Gate::Cgroups => return Ok(None),

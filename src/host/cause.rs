@@ -75,6 +75,8 @@ pub enum Cause {
         /// RLIMIT_NOFILE.
         limit: Option<u64>,
     },
+    /// The limit of keys and keyrings.
+    Keys,
     /// No proc file system is at /proc.
     NoProc,
     /// /proc is that of another PID namespace.
@@ -133,6 +135,7 @@ pub fn cause(gate: Gate, answer: Answer, place: &Place) -> Cause {
         libc::ENOSYS => not_there(gate, place),
         _ if gate == Gate::IdMaps && place.proc == ProcState::Foreign => Cause::ForeignProc,
         libc::EACCES if !matches!(gate, Gate::Tun | Gate::Pty) => access(gate, place),
+        libc::EDQUOT if gate == Gate::Keyring => Cause::Keys,
         libc::EAFNOSUPPORT if place.seccomp == Some(2) => Cause::Filter,
         _ => match gate {
             Gate::User => user(errno, place),
@@ -399,6 +402,9 @@ impl Cause {
                 format!("the limit of open files is reached: `ulimit -n` is {limit}")
             }
             Cause::OpenFiles { limit: None } => "the limit of open files is reached".to_string(),
+            Cause::Keys => {
+                "the user's limit of keys is reached: /proc/sys/kernel/keys/maxkeys".to_string()
+            }
             Cause::NoProc => "there is no /proc here".to_string(),
             Cause::ForeignProc => {
                 "/proc is that of another PID namespace, where this process has another id".to_string()
@@ -732,6 +738,10 @@ pub(super) mod tests {
         assert_eq!(
             refused(Gate::User, libc::EMFILE, few),
             Cause::OpenFiles { limit: Some(8) }
+        );
+        assert_eq!(
+            refused(Gate::Keyring, libc::EDQUOT, open_place()),
+            Cause::Keys
         );
         assert_eq!(
             refused(Gate::User, libc::EAGAIN, open_place()),

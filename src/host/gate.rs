@@ -26,7 +26,9 @@ pub enum Gate {
     Net,
     /// A time namespace, with clocks of its own.
     Time,
-    /// All of these at once, each a level deeper than the host's.
+    /// A host name in a UTS namespace of its own.
+    Hostname,
+    /// All of these namespaces at once, each a level deeper than the host's.
     Together,
     /// Mounts that nobody outside sees (MS_PRIVATE).
     PrivateMounts,
@@ -64,6 +66,10 @@ pub enum Gate {
     Tun,
     /// A pseudo-terminal.
     Pty,
+    /// Fewer capabilities (capset(2)).
+    Capabilities,
+    /// A session keyring of its own.
+    Keyring,
     /// A system call filter.
     Seccomp,
     /// Restrictions of files without namespaces (Linux 5.13).
@@ -73,7 +79,7 @@ pub enum Gate {
 }
 
 /// Every gate with its name for people.
-const NAMES: [(Gate, &str); 32] = [
+const NAMES: [(Gate, &str); 35] = [
     (Gate::Process, "process"),
     (Gate::User, "user namespace"),
     (Gate::IdMaps, "id maps"),
@@ -84,6 +90,7 @@ const NAMES: [(Gate, &str); 32] = [
     (Gate::Cgroup, "cgroup namespace"),
     (Gate::Net, "network namespace"),
     (Gate::Time, "time namespace"),
+    (Gate::Hostname, "host name"),
     (Gate::Together, "all namespaces together"),
     (Gate::PrivateMounts, "private mounts"),
     (Gate::Bind, "bind mounts"),
@@ -103,6 +110,8 @@ const NAMES: [(Gate, &str); 32] = [
     (Gate::Loopback, "loopback device"),
     (Gate::Tun, "tun device"),
     (Gate::Pty, "pseudo-terminal"),
+    (Gate::Capabilities, "capset"),
+    (Gate::Keyring, "session keyring"),
     (Gate::Seccomp, "system call filter"),
     (Gate::Landlock, "Landlock"),
     (Gate::Cgroups, "cgroup delegation"),

@@ -144,6 +144,11 @@ impl Cause {
                 "raise the limit of open files, up to the hard one",
                 &["ulimit -n $(ulimit -Hn)"],
             )],
+            Cause::Keys => vec![remedy(
+                SUDO,
+                "raise the limit, or end what holds them (they are listed in /proc/keys)",
+                &["sudo sysctl -w kernel.keys.maxkeys=2000"],
+            )],
             Cause::ForeignProc => vec![remedy(
                 "whoever set this place up",
                 "mount a /proc of this PID namespace: the id maps of a user namespace are written there",

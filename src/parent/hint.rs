@@ -107,6 +107,11 @@ pub fn gate(plan: &Plan, step: Step) -> Option<Gate> {
         Step::Filter { .. } => Gate::Seccomp,
         Step::SpawnCommand { .. } => Gate::Process,
         Step::LockMounts { .. } => Gate::User,
+        Step::NewKeyring => Gate::Keyring,
+        Step::SetHostname { .. } => Gate::Hostname,
+        Step::LimitCapabilities { .. } | Step::LimitInit => Gate::Capabilities,
+        // What everybody may do to himself, unless a filter is asked.
+        Step::NoNewPrivileges => Gate::Process,
         _ => return None,
     })
 }

@@ -1,7 +1,7 @@
 //! Launches without a command, by which a host's answers are found.
 
 use super::{Arena, Enforced, ParentStep, Plan, setup::must};
-use crate::child::step::{Fallback, Fallbacks, Slot, Step};
+use crate::child::step::{Entry, Fallback, Fallbacks, Slot, Step};
 use crate::error::Result;
 
 impl Plan {
@@ -58,12 +58,14 @@ impl Plan {
         })
     }
 
-    /// The same launch up to the exec of the command, where it ends.
+    /// The same launch up to the exec of the command, where it ends, in one process: what init gives up is given up last.
     pub fn rehearsal(mut self) -> Plan {
-        self.init.clear();
+        let limits = |entry: &Entry| matches!(entry.step, Step::LimitInit);
+        let limited: Vec<Entry> = self.init.drain(..).filter(limits).collect();
         self.candidates.clear();
         self.command
             .retain(|entry| !matches!(entry.step, Step::TieToInit | Step::Ready | Step::Exec));
+        self.command.extend(limited);
         self.command.push(must(Step::Ready));
         self
     }

@@ -77,7 +77,7 @@ fn but(row: &Row) -> String {
     let named: Vec<&str> = row.but.split(", ").collect();
     let is_said = |end: &str| {
         let said = |command: &&str| named.contains(&&*format!("{command}{end}"));
-        named.len() == commands.len() && commands.iter().all(|command| said(&command))
+        named.len() == commands.len() && commands.iter().all(said)
     };
     match row.but {
         _ if is_said("") => "all but `run --no-namespaces`".to_string(),

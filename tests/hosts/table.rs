@@ -123,7 +123,7 @@ pub const PLACES: &[Row] = &[
         place: "Docker as it comes",
         make: docker,
         run: Fails(125, &["EPERM", "a system call filter (seccomp) refuses it"]),
-        shut: "user EPERM, open-tree EPERM, clone3 ENOSYS",
+        shut: "user EPERM, open-tree EPERM, clone3 ENOSYS, keyring EPERM",
         causes: "filter",
         but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
         ..OPEN
@@ -133,7 +133,7 @@ pub const PLACES: &[Row] = &[
         make: docker,
         variables: &[("KUBERNETES_SERVICE_HOST", "10.0.0.1")],
         run: Fails(125, &["EPERM", "in Kubernetes"]),
-        shut: "user EPERM, open-tree EPERM, clone3 ENOSYS",
+        shut: "user EPERM, open-tree EPERM, clone3 ENOSYS, keyring EPERM",
         causes: "filter",
         but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
         ..OPEN
@@ -143,7 +143,7 @@ pub const PLACES: &[Row] = &[
         make: docker,
         variables: &[("GITHUB_ACTIONS", "true")],
         run: Fails(125, &["EPERM", "on GitHub Actions"]),
-        shut: "user EPERM, open-tree EPERM, clone3 ENOSYS",
+        shut: "user EPERM, open-tree EPERM, clone3 ENOSYS, keyring EPERM",
         causes: "filter",
         but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
         ..OPEN
@@ -153,7 +153,7 @@ pub const PLACES: &[Row] = &[
         make: docker,
         variables: &[("GITLAB_CI", "true")],
         run: Fails(125, &["EPERM", "on GitLab"]),
-        shut: "user EPERM, open-tree EPERM, clone3 ENOSYS",
+        shut: "user EPERM, open-tree EPERM, clone3 ENOSYS, keyring EPERM",
         causes: "filter",
         but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
         ..OPEN
@@ -163,7 +163,7 @@ pub const PLACES: &[Row] = &[
         make: docker,
         variables: &[("CIRCLECI", "true")],
         run: Fails(125, &["EPERM", "on CircleCI"]),
-        shut: "user EPERM, open-tree EPERM, clone3 ENOSYS",
+        shut: "user EPERM, open-tree EPERM, clone3 ENOSYS, keyring EPERM",
         causes: "filter",
         but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
         ..OPEN
@@ -174,8 +174,11 @@ pub const PLACES: &[Row] = &[
             masked()?;
             without(&[libc::SYS_pivot_root, libc::SYS_keyctl], EPERM)
         },
-        run: Less(&["mount proc on /proc: Operation not permitted (EPERM)"]),
-        shut: "proc EPERM, sysfs EPERM, pivot-root EPERM",
+        run: Less(&[
+            "mount proc on /proc: Operation not permitted (EPERM)",
+            "make a session keyring: Operation not permitted (EPERM)",
+        ]),
+        shut: "proc EPERM, sysfs EPERM, pivot-root EPERM, keyring EPERM",
         causes: "filter, hidden",
         but: "run --net none with less, run --rootfs DIR, run -t always with less, run with less, sandbox with less, try with less",
         ..OPEN
@@ -197,7 +200,7 @@ pub const PLACES: &[Row] = &[
                 "a system call filter (seccomp) refuses it",
             ],
         ),
-        shut: "proc EPERM, sysfs EPERM, pivot-root EPERM",
+        shut: "proc EPERM, sysfs EPERM, pivot-root EPERM, keyring EPERM",
         causes: "filter, hidden",
         but: "run --net none with less, run --rootfs DIR, run -t always with less, run with less, sandbox with less, try with less",
         ..OPEN
@@ -490,6 +493,40 @@ pub const PLACES: &[Row] = &[
         make: |_| without(&[libc::SYS_pidfd_open], ENOSYS),
         shut: "pidfd ENOSYS",
         causes: "filter",
+        ..OPEN
+    },
+    Row {
+        place: "no keyctl, with --strict",
+        make: |_| without(&[libc::SYS_keyctl], EPERM),
+        options: &["--strict"],
+        run: Fails(
+            125,
+            &[
+                "make a session keyring: Operation not permitted (EPERM)",
+                "a system call filter (seccomp) refuses it",
+            ],
+        ),
+        shut: "keyring EPERM",
+        causes: "filter",
+        but: "run --net none with less, run --rootfs DIR with less, run -t always with less, run with less, sandbox with less, try with less",
+        ..OPEN
+    },
+    Row {
+        place: "no sethostname (systemd, ProtectHostname=yes), --hostname",
+        make: |_| without(&[libc::SYS_sethostname], EPERM),
+        options: &["--hostname", "box"],
+        run: Fails(125, &["EPERM", "a system call filter (seccomp) refuses it"]),
+        shut: "hostname EPERM",
+        causes: "filter",
+        ..OPEN
+    },
+    Row {
+        place: "no capset (an old filter)",
+        make: |_| without(&[libc::SYS_capset], EPERM),
+        run: Fails(125, &["EPERM", "a system call filter (seccomp) refuses it"]),
+        shut: "capabilities EPERM",
+        causes: "filter",
+        but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
         ..OPEN
     },
     Row {
