@@ -125,7 +125,7 @@ pub const PLACES: &[Row] = &[
         run: Fails(125, &["EPERM", "a system call filter (seccomp) refuses it"]),
         shut: "user EPERM, open-tree EPERM, clone3 ENOSYS, keyring EPERM",
         causes: "filter",
-        but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
+        but: "run, run --net none, run --no-namespaces with less, run --rootfs DIR, run -t always, sandbox, try",
         ..OPEN
     },
     Row {
@@ -135,7 +135,7 @@ pub const PLACES: &[Row] = &[
         run: Fails(125, &["EPERM", "in Kubernetes"]),
         shut: "user EPERM, open-tree EPERM, clone3 ENOSYS, keyring EPERM",
         causes: "filter",
-        but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
+        but: "run, run --net none, run --no-namespaces with less, run --rootfs DIR, run -t always, sandbox, try",
         ..OPEN
     },
     Row {
@@ -145,7 +145,7 @@ pub const PLACES: &[Row] = &[
         run: Fails(125, &["EPERM", "on GitHub Actions"]),
         shut: "user EPERM, open-tree EPERM, clone3 ENOSYS, keyring EPERM",
         causes: "filter",
-        but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
+        but: "run, run --net none, run --no-namespaces with less, run --rootfs DIR, run -t always, sandbox, try",
         ..OPEN
     },
     Row {
@@ -155,7 +155,7 @@ pub const PLACES: &[Row] = &[
         run: Fails(125, &["EPERM", "on GitLab"]),
         shut: "user EPERM, open-tree EPERM, clone3 ENOSYS, keyring EPERM",
         causes: "filter",
-        but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
+        but: "run, run --net none, run --no-namespaces with less, run --rootfs DIR, run -t always, sandbox, try",
         ..OPEN
     },
     Row {
@@ -165,7 +165,7 @@ pub const PLACES: &[Row] = &[
         run: Fails(125, &["EPERM", "on CircleCI"]),
         shut: "user EPERM, open-tree EPERM, clone3 ENOSYS, keyring EPERM",
         causes: "filter",
-        but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
+        but: "run, run --net none, run --no-namespaces with less, run --rootfs DIR, run -t always, sandbox, try",
         ..OPEN
     },
     Row {
@@ -180,7 +180,7 @@ pub const PLACES: &[Row] = &[
         ]),
         shut: "proc EPERM, sysfs EPERM, pivot-root EPERM, keyring EPERM",
         causes: "filter, hidden",
-        but: "run --net none with less, run --rootfs DIR, run -t always with less, run with less, sandbox with less, try with less",
+        but: "run --net none with less, run --no-namespaces with less, run --rootfs DIR, run -t always with less, run with less, sandbox with less, try with less",
         ..OPEN
     },
     Row {
@@ -202,7 +202,7 @@ pub const PLACES: &[Row] = &[
         ),
         shut: "proc EPERM, sysfs EPERM, pivot-root EPERM, keyring EPERM",
         causes: "filter, hidden",
-        but: "run --net none with less, run --rootfs DIR, run -t always with less, run with less, sandbox with less, try with less",
+        but: "run --net none with less, run --no-namespaces with less, run --rootfs DIR, run -t always with less, run with less, sandbox with less, try with less",
         ..OPEN
     },
     Row {
@@ -299,7 +299,7 @@ pub const PLACES: &[Row] = &[
         run: Fails(125, &["EPERM", "a system call filter (seccomp) refuses it"]),
         shut: "user EPERM, clone3 ENOSYS",
         causes: "filter",
-        but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
+        but: "run, run --net none, run --no-namespaces with less, run --rootfs DIR, run -t always, sandbox, try",
         ..OPEN
     },
     Row {
@@ -315,7 +315,7 @@ pub const PLACES: &[Row] = &[
         run: Fails(125, &["EPERM", "a system call filter (seccomp) refuses it"]),
         shut: "uts EPERM, together EPERM, clone3 ENOSYS",
         causes: "filter",
-        but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
+        but: "run, run --net none, run --no-namespaces with less, run --rootfs DIR, run -t always, sandbox, try",
         ..OPEN
     },
     Row {
@@ -391,7 +391,7 @@ pub const PLACES: &[Row] = &[
         run: Killed(libc::SIGSYS),
         shut: "user killed, clone3 ENOSYS",
         causes: "filter, filter-kills",
-        but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
+        but: "run, run --net none, run --no-namespaces with less, run --rootfs DIR, run -t always, sandbox, try",
         ..OPEN
     },
     Row {
@@ -439,7 +439,7 @@ pub const PLACES: &[Row] = &[
         run: Less(&["clone3: Function not implemented (ENOSYS)"]),
         shut: "clone3 ENOSYS",
         causes: "filter",
-        but: "run --net none with less, run --rootfs DIR with less, run -t always with less, run with less, sandbox with less, try with less",
+        but: "run --net none with less, run --no-namespaces with less, run --rootfs DIR with less, run -t always with less, run with less, sandbox with less, try with less",
         ..OPEN
     },
     Row {
@@ -448,7 +448,7 @@ pub const PLACES: &[Row] = &[
         run: Less(&["close_range: Function not implemented (ENOSYS)"]),
         shut: "close-range ENOSYS",
         causes: "filter",
-        but: "run --net none with less, run --rootfs DIR with less, run -t always with less, run with less, sandbox with less, try with less",
+        but: "run --net none with less, run --no-namespaces with less, run --rootfs DIR with less, run -t always with less, run with less, sandbox with less, try with less",
         ..OPEN
     },
     Row {
@@ -508,7 +508,7 @@ pub const PLACES: &[Row] = &[
         ),
         shut: "keyring EPERM",
         causes: "filter",
-        but: "run --net none with less, run --rootfs DIR with less, run -t always with less, run with less, sandbox with less, try with less",
+        but: "run --net none with less, run --no-namespaces with less, run --rootfs DIR with less, run -t always with less, run with less, sandbox with less, try with less",
         ..OPEN
     },
     Row {
