@@ -19,8 +19,9 @@ const NO_ROOT: u32 = 0xef;
 /// SECBIT_NO_CAP_AMBIENT_RAISE and its lock: what root has it cannot hand to others.
 const ROOT: u32 = 0xc0;
 
-/// Leaves the bounding set `kept`, and `ambient` for the exec. The inheritable and the ambient set are empty in a new user
-/// namespace (user_namespaces(7)), so that there is nothing else to clear.
+/// Leaves the bounding set `kept`, and `ambient` for the exec. In a new user namespace the ambient set is empty
+/// (user_namespaces(7)). A filter that refuses capset(2) is met here, before the command runs, and not by
+/// [`limit_init`].
 pub fn limit(kept: u64, named: u64, ambient: u64, root: bool) -> Result<(), Errno> {
     for capability in bits(named) {
         if !capability_is_in_bounding_set(capability)? {
@@ -34,11 +35,9 @@ pub fn limit(kept: u64, named: u64, ambient: u64, root: bool) -> Result<(), Errn
             result => result?,
         }
     }
-    if ambient != 0 {
-        let mut sets = ::rustix::thread::capabilities(::core::option::Option::None)?;
-        sets.inheritable = CapabilitySet::from_bits_retain(ambient);
-        set_capabilities(::core::option::Option::None, sets)?;
-    }
+    let mut sets = ::rustix::thread::capabilities(::core::option::Option::None)?;
+    sets.inheritable = CapabilitySet::from_bits_retain(ambient);
+    set_capabilities(::core::option::Option::None, sets)?;
     for capability in bits(ambient) {
         configure_capability_in_ambient_set(capability, true)?;
     }

@@ -287,6 +287,24 @@ pub enum Step {
     /// landlock_create_ruleset(2) and landlock_restrict_self(2): abstract unix sockets of others cannot be connected to
     /// (LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET, Linux 6.12). It needs no_new_privs, or CAP_SYS_ADMIN.
     ScopeSockets,
+    /// landlock_create_ruleset(2).
+    MakeRuleset {
+        /// What it refuses where no rule allows it, LANDLOCK_ACCESS_FS_*.
+        files: u64,
+        /// What it refuses in any case, LANDLOCK_SCOPE_*.
+        scopes: u64,
+        /// Where its descriptor goes.
+        slot: Slot,
+    },
+    /// landlock_add_rule(2): what may be done at `path` and below; nothing, if nothing is there.
+    Allow {
+        /// Where the ruleset is.
+        slot: Slot,
+        /// A directory or file inside.
+        path: Text,
+        /// LANDLOCK_ACCESS_FS_*; of a file that which has a meaning for it.
+        access: u64,
+    },
     /// landlock_restrict_self(2): from here on the ruleset holds that the launcher has made, for this process and for all
     /// that come from it. init stays outside: what is inside can then neither trace it nor, since Linux 6.12, signal it.
     Restrict {

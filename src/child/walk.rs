@@ -2,7 +2,7 @@
 
 use ::core::prelude::rust_2024::*;
 use ::rustix::event::{PollFd, PollFlags, poll};
-use ::rustix::fs::Access;
+use ::rustix::fs::{Access, CWD, Mode, OFlags};
 use ::rustix::io::Errno;
 use ::rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 
@@ -180,6 +180,16 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
         } => capabilities::limit(kept, named, ambient, root),
         Step::LimitInit => capabilities::limit_init(),
         Step::ScopeSockets => sys::landlock::scope_abstract_sockets(),
+        Step::MakeRuleset {
+            files,
+            scopes,
+            slot,
+        } => {
+            let ruleset = sys::landlock::create_ruleset(files, scopes)?;
+            task.set_slot(slot, ::rustix::fd::IntoRawFd::into_raw_fd(ruleset));
+            Ok(())
+        }
+        Step::Allow { slot, path, access } => allow(task, slot, path, access),
         Step::Restrict { slot } => sys::landlock::restrict_self(task.slot(slot)),
         Step::Filter { .. } => sys::seccomp::install_filter(task.filter),
         Step::KeepProc { path } => mounts::keep_proc(task.text(path)),
@@ -287,6 +297,25 @@ fn become_ids(uid: u32, gid: u32, drop_groups: bool) -> Result<(), Errno> {
     ::rustix::thread::set_capabilities(::core::option::Option::None, sets)?;
     // The change of ids has closed /proc/self to ourselves (proc(5), dumpable); set-up writes there.
     ::rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)
+}
+
+fn allow(task: &Task<'_>, slot: Slot, path: Text, access: u64) -> Result<(), Errno> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let place = match ::rustix::fs::openat(CWD, task.text(path), flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(()),
+        place => place?,
+    };
+    let add = |access| {
+        let place = ::rustix::fd::AsFd::as_fd(&place);
+        sys::landlock::allow(borrow(task.slot(slot)), place, access)
+    };
+    match add(access) {
+        // It is no directory, for which the kernel takes fewer rights.
+        Err(Errno::INVAL) => add(access & sys::landlock::OF_FILES),
+        // It is a pipe or a socket, of which Landlock knows nothing.
+        Err(Errno::BADFD) => Ok(()),
+        result => result,
+    }
 }
 
 fn lead_group(task: &Task<'_>, foreground: bool) -> Result<(), Errno> {

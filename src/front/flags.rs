@@ -151,6 +151,9 @@ pub static FLAGS: &[Flag] = &[
     Flag::new("Files", "read-only",
         "Make the root tree read-only, with every mount below it; views stay writable",
         |to, _| put(&mut to.spec.read_only, Ok(true))),
+    Flag::new("Files", "landlock", "A second layer beneath the view of files, where the kernel has it: nothing can be mounted inside then",
+        |to, value| put(&mut to.spec.landlock, word(value)))
+        .one_of("WHEN", &["none", "auto"]),
     Flag::new("Files", "rootfs", "Use DIR as the root, with a minimal /dev of its own",
         |to, value| put(&mut to.spec.root, path("rootfs", value).map(Root::Directory)))
         .takes("DIR"),

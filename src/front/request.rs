@@ -82,7 +82,8 @@ mod tests {
     use super::*;
     use crate::front::flags::{FLAGS, Flag, Value};
     use crate::spec::{
-        AbstractSockets, Capability, Missing, Mount, Net, Proc, Root, Rung, Share, Stdio, Tty, User,
+        AbstractSockets, Capability, Landlock, Missing, Mount, Net, Proc, Root, Rung, Share, Stdio,
+        Tty, User,
     };
     use std::ffi::OsString;
     use std::time::Duration;
@@ -154,7 +155,15 @@ mod tests {
             let others = requests.filter(|request| *request != Request::default());
             // One word of --net and of --tty is the default.
             let defaults = usize::from(
-                ["net", "tty", "stdio", "abstract-sockets", "root"].contains(&flag.long),
+                [
+                    "net",
+                    "tty",
+                    "stdio",
+                    "landlock",
+                    "abstract-sockets",
+                    "root",
+                ]
+                .contains(&flag.long),
             );
             assert_eq!(
                 others.count() + defaults,
@@ -180,6 +189,7 @@ mod tests {
             "cap_chown",
             "--cap-drop=all",
             "--stdio=pipe",
+            "--landlock=auto",
             "--no-namespaces",
             "--net=none",
             "--abstract-sockets",
@@ -271,6 +281,7 @@ mod tests {
                 init: false,
                 tty: Tty::Always,
                 stdio: Stdio::Pipe,
+                landlock: Landlock::Auto,
                 timeout: Some(Duration::from_secs(90)),
                 allow_new_privs: true,
                 cap_add: vec![Capability::Number(12), Capability::Number(0)],

@@ -132,7 +132,8 @@ pub fn read_env(path: &Path) -> Result<Vec<std::ffi::OsString>> {
 mod tests {
     use super::*;
     use crate::spec::{
-        AbstractSockets, Capability, Missing, Mount, Net, Proc, Root, Rung, Share, Stdio, Tty, User,
+        AbstractSockets, Capability, Landlock, Missing, Mount, Net, Proc, Root, Rung, Share, Stdio,
+        Tty, User,
     };
     use std::time::Duration;
 
@@ -163,6 +164,7 @@ mod tests {
             init: false,
             tty: Tty::Never,
             stdio: Stdio::Pipe,
+            landlock: Landlock::Auto,
             timeout: Some(Duration::from_millis(90_500)),
             allow_new_privs: true,
             cap_add: vec![Capability::Number(12)],

@@ -13,7 +13,7 @@ pub mod tree;
 pub use source::{GUARDED, Guard, Source};
 
 use crate::error::Result;
-use crate::spec::{Root, Spec};
+use crate::spec::{Landlock, Root, Spec};
 use crate::sys;
 use rustix::fd::BorrowedFd;
 use rustix::thread::CapabilitySet;
@@ -62,7 +62,8 @@ pub struct Facts {
     pub linked_files: Vec<(PathBuf, PathBuf)>,
     /// Whether the directory that is to be the root has a place for /sys.
     pub has_sys: bool,
-    /// The version of Landlock that the kernel has, where that matters: where there are to be no namespaces.
+    /// The version of Landlock that the kernel has, where that matters: where it is asked for, and where there are to be no
+    /// namespaces.
     pub landlock: Option<u32>,
     /// The host's files, likewise.
     pub tree: Tree,
@@ -116,7 +117,7 @@ impl Facts {
 }
 
 fn landlock(spec: &Spec) -> Option<u32> {
-    match spec.namespaces {
+    match spec.namespaces && spec.landlock == Landlock::None {
         true => None,
         false => sys::probe::landlock_version().ok()?.try_into().ok(),
     }

@@ -41,10 +41,6 @@ pub fn list(
     if !spec.allow_new_privs {
         list.push(Step::NoNewPrivileges);
     }
-    let scopes = spec.net == Net::Host && spec.abstract_sockets == AbstractSockets::None;
-    if scopes && spec.namespaces {
-        list.push(Step::ScopeSockets);
-    }
     list.extend(last);
     if facts.ignores_sigchld {
         list.push(Step::SetSignal {
@@ -78,6 +74,12 @@ pub fn list(
             .then_some(Step::KeepSockets),
     };
     list.into_iter().map(entry).collect()
+}
+
+/// What keeps abstract sockets out of reach, if that is asked for and no network namespace does.
+pub fn scope_sockets(spec: &Spec) -> Option<Step> {
+    let scopes = spec.net == Net::Host && spec.abstract_sockets == AbstractSockets::None;
+    scopes.then_some(Step::ScopeSockets)
 }
 
 /// Which standard descriptors are pipes, and where their inner ends will be. Output and error that go to one file go through

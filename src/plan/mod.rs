@@ -22,9 +22,9 @@ use crate::child::record::Process;
 use crate::child::step::{Entry, Fallback, Fallbacks, Instruction, Slot, Step, Text};
 use crate::error::{Error, Result};
 use crate::host::Facts;
-use crate::spec::{Rung, Share, Spec, Tty};
+use crate::spec::{Capabilities, Rung, Share, Spec, Tty};
 use capabilities::Held;
-use confine::Confinement;
+use confine::{Confinement, Layer};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -161,7 +161,7 @@ pub struct Enforced {
     /// those of the caller.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Vec<&'static str>>,
-    /// The version of Landlock that restricts files, where there are no namespaces.
+    /// The version of Landlock that restricts files, where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub landlock: Option<u32>,
 }
@@ -193,18 +193,31 @@ impl Plan {
             true => Some(Held::new(spec, &ids, &mut slots)?),
             false => None,
         };
+        let may_mount = |held: &Held| held.kept.contains(Capabilities::SYS_ADMIN);
+        let layer = match held.as_ref().is_none_or(may_mount) {
+            true => None,
+            false => Layer::new(spec, facts, &mut slots),
+        };
         let setup::Setup {
-            list: setup,
+            list: mut setup,
             contents,
             uppers,
         } = match &held {
             Some(held) => setup::list(spec, facts, &ids, held, tty, &mut slots, &mut arena)?,
             None => confine::setup(spec, facts, tty, &mut arena)?,
         };
-        let last = match &held {
+        let mut last = match &held {
             Some(held) => held.steps(&ids, &mut arena)?,
             None => confinement.command,
         };
+        if let Some(layer) = &layer {
+            let steps = layer.setup(spec, facts, &mut arena)?;
+            setup.extend(steps.into_iter().map(setup::must));
+            last.push(layer.command());
+        }
+        if spec.namespaces && !layer.as_ref().is_some_and(Layer::scopes_sockets) {
+            last.splice(..0, command::scope_sockets(spec));
+        }
         let init = setup::init_list(spec, facts, tty, &mut arena)?;
         let command = command::list(spec, facts, tty, &pipes, slots.raises_limit(facts), last);
         let raw = tty && facts.terminals[0];
@@ -233,7 +246,7 @@ impl Plan {
             pipes,
             tty,
             timeout: spec.timeout,
-            enforced: enforced(spec, facts, &ids, held.as_ref()),
+            enforced: enforced(spec, facts, &ids, held.as_ref(), layer.is_some()),
             arena,
         })
     }
@@ -360,14 +373,20 @@ fn fallbacks(spec: &Spec) -> Fallbacks {
     })
 }
 
-fn enforced(spec: &Spec, facts: &Facts, ids: &identity::Ids, held: Option<&Held>) -> Enforced {
+fn enforced(
+    spec: &Spec,
+    facts: &Facts,
+    ids: &identity::Ids,
+    held: Option<&Held>,
+    layer: bool,
+) -> Enforced {
     let mut enforced = Enforced {
         uid_map: ids.uid_map.iter().map(ToString::to_string).collect(),
         gid_map: ids.gid_map.iter().map(ToString::to_string).collect(),
         read_only: spec.read_only,
         no_new_privs: !spec.allow_new_privs,
         capabilities: held.map(|held| held.kept.names()),
-        landlock: facts.landlock.filter(|_| !spec.namespaces),
+        landlock: facts.landlock.filter(|_| !spec.namespaces || layer),
         ..Enforced::default()
     };
     for (name, new) in [

@@ -4,7 +4,7 @@
 
 use super::places::{PRIVATE, RUN, SECRETS, TOOLS, VARIABLES};
 use crate::error::{Error, Result};
-use crate::spec::{AbstractSockets, Capability, Kernel, Missing, Mount, Net, Spec, User};
+use crate::spec::{AbstractSockets, Capability, Kernel, Landlock, Missing, Mount, Net, Spec, User};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
@@ -105,6 +105,7 @@ pub fn preset(look: &Look<'_>) -> Result<Spec> {
         net: Net::None,
         abstract_sockets: AbstractSockets::None,
         read_only: true,
+        landlock: Landlock::Auto,
         clear_env: true,
         env: VARIABLES.iter().map(OsString::from).collect(),
         mounts,

@@ -63,6 +63,9 @@ pub struct Spec {
     pub root: Root,
     /// Whether the root tree is read-only, with every mount below it.
     pub read_only: bool,
+    /// Whether what may be written is also said to Landlock.
+    #[serde(skip_serializing_if = "is_default")]
+    pub landlock: Landlock,
     /// What /proc is; none: fresh, with the dangerous parts of it closed unless the view is the plain one of the host.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proc: Option<Proc>,
@@ -124,6 +127,7 @@ impl Default for Spec {
             monotonic: None,
             root: Root::Host,
             read_only: false,
+            landlock: Landlock::None,
             proc: None,
             workdir: None,
             clear_env: false,
@@ -275,4 +279,15 @@ pub enum Stdio {
     /// Pipes, whose other ends rootlet reads and writes: a file of the caller's can then not be opened again by its
     /// descriptor, to be read, emptied or written (proc(5), /proc/pid/fd).
     Pipe,
+}
+
+/// Whether there is a second layer beneath the view of files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Landlock {
+    /// No: mounts alone say what may be written, and can be changed by further namespaces inside.
+    #[default]
+    None,
+    /// Where the kernel has it (Linux 6.2). Nobody inside can mount anything then, in a namespace of their own neither.
+    Auto,
 }

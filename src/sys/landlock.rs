@@ -26,6 +26,10 @@ const LANDLOCK_RULE_PATH_BENEATH: u32 = 1;
 /// From linux/landlock.h.
 const LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET: u64 = 1;
 
+/// The LANDLOCK_ACCESS_FS_* that have a meaning for what is no directory: EXECUTE, WRITE_FILE, READ_FILE, TRUNCATE,
+/// IOCTL_DEV and RESOLVE_UNIX.
+pub const OF_FILES: u64 = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15 | 1 << 16;
+
 /// A ruleset that refuses `files` (LANDLOCK_ACCESS_FS_*) wherever no rule allows it, and all of `scopes`
 /// (LANDLOCK_SCOPE_*); closed on exec (landlock_create_ruleset(2), Linux 5.13).
 pub fn create_ruleset(files: u64, scopes: u64) -> Result<OwnedFd, Errno> {

@@ -3,10 +3,12 @@
 //! What these two cannot say is refused here, by name.
 
 mod filter;
+mod layer;
 mod refusals;
 pub mod rights;
 mod rules;
 
+pub use layer::Layer;
 pub use refusals::refuse;
 
 use super::ParentStep;

@@ -3,6 +3,7 @@
 use super::{Description, clone_flags, described, names, signal_name};
 use crate::child::step::{Question, Slot, Step};
 use crate::plan::Plan;
+use crate::plan::confine::rights;
 use crate::spec::Capabilities;
 
 impl Plan {
@@ -459,6 +460,12 @@ impl Plan {
                 "capabilities(7)",
                 "whoever found a way to use init could do no more than end processes",
             ),
+            Step::MakeRuleset {
+                files,
+                scopes,
+                slot,
+            } => ruleset(files, scopes, slot),
+            Step::Allow { slot, path, access } => allow(slot, &show(path), access),
             Step::Restrict { slot } => described(
                 "restrict the command to what the ruleset allows",
                 format!("landlock_restrict_self(#{})", slot.0),
@@ -538,6 +545,44 @@ impl Plan {
             }
         }
     }
+}
+
+/// A ruleset in words.
+pub(super) fn ruleset(files: u64, scopes: u64, slot: Slot) -> Description {
+    described(
+        "make a ruleset of Landlock",
+        format!(
+            "landlock_create_ruleset({}, scoped {}) = #{}",
+            names(files, &rights::NAMES),
+            names(scopes, &rights::SCOPE_NAMES),
+            slot.0
+        ),
+        "landlock(7)",
+        "of all this the command may do what the next steps allow, each in a tree with all that is ever in it, and \
+         nothing of what is scoped",
+    )
+}
+
+/// A rule of it in words.
+pub(super) fn allow(slot: Slot, paths: &str, access: u64) -> Description {
+    let words = match access {
+        access if access & rights::MAKE_REG != 0 => "can be read, executed and written",
+        access if access & rights::WRITE_FILE != 0 => {
+            "can be read and written, but nothing made or removed"
+        }
+        access if access & rights::READ_FILE != 0 => "can be read and executed, not written",
+        _ => "can be listed; what is in it is allowed or refused by itself",
+    };
+    described(
+        format!("allow {paths}"),
+        format!(
+            "landlock_add_rule(#{}, {paths}: {})",
+            slot.0,
+            names(access, &rights::NAMES)
+        ),
+        "landlock(7)",
+        words,
+    )
 }
 
 fn limit_capabilities(kept: u64, ambient: u64) -> Description {

@@ -1,8 +1,7 @@
 //! The launcher's steps in words.
 
-use super::{Description, clone_flags, described, names};
+use super::{Description, clone_flags, described, inside};
 use crate::child::step::Text;
-use crate::plan::confine::rights::{self, SCOPE_NAMES};
 use crate::plan::{ParentStep, Plan};
 
 impl Plan {
@@ -49,37 +48,14 @@ impl Plan {
                 files,
                 scopes,
                 slot,
-            } => described(
-                "make a ruleset of Landlock",
-                format!(
-                    "landlock_create_ruleset({}, scoped {}) = #{}",
-                    access_names(files),
-                    names(scopes, &SCOPE_NAMES),
-                    slot.0
-                ),
-                "landlock(7)",
-                "of all this the command may do what the next steps allow, each in a tree with all that is ever in it, and \
-                 nothing of what is scoped",
-            ),
+            } => inside::ruleset(files, scopes, slot),
             ParentStep::Allow {
                 slot,
                 access,
                 first,
                 count,
                 found,
-            } => {
-                let paths = self.shown_paths(first, count, found);
-                described(
-                    format!("allow {paths}"),
-                    format!(
-                        "landlock_add_rule(#{}, {paths}: {})",
-                        slot.0,
-                        access_names(access)
-                    ),
-                    "landlock(7)",
-                    allowed(access),
-                )
-            }
+            } => inside::allow(slot, &self.shown_paths(first, count, found), access),
             ParentStep::Clone { flags } if flags & !(libc::CLONE_VM as u64) == 0 => described(
                 "make a process",
                 "clone3(0)",
@@ -135,22 +111,5 @@ impl Plan {
             0 => names,
             more => format!("{names} and {more} more"),
         }
-    }
-}
-
-/// Rights by their names.
-fn access_names(access: u64) -> String {
-    names(access, &rights::NAMES)
-}
-
-/// What `access` comes to.
-fn allowed(access: u64) -> &'static str {
-    match access {
-        access if access & rights::MAKE_REG != 0 => "can be read, executed and written",
-        access if access & rights::WRITE_FILE != 0 => {
-            "can be read and written, but nothing made or removed"
-        }
-        access if access & rights::READ_FILE != 0 => "can be read and executed, not written",
-        _ => "can be listed; what is in it is allowed or refused by itself",
     }
 }
