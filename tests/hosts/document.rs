@@ -75,13 +75,20 @@ fn but(row: &Row) -> String {
         "try",
     ];
     let named: Vec<&str> = row.but.split(", ").collect();
-    let is_said = |end: &str| {
-        let said = |command: &&str| named.contains(&&*format!("{command}{end}"));
-        named.len() == commands.len() && commands.iter().all(said)
+    let are_all = |end: &str| {
+        let is_named = |command: &&str| named.contains(&&*format!("{command}{end}"));
+        commands.iter().all(is_named)
+    };
+    let without = match &named {
+        named if named.contains(&"run --no-namespaces") => "",
+        named if named.contains(&"run --no-namespaces with less") => {
+            "; `run --no-namespaces` works with less"
+        }
+        _ => "; `run --no-namespaces` works",
     };
     match row.but {
-        _ if is_said("") => "all but `run --no-namespaces`".to_string(),
-        _ if is_said(" with less") => "with less: all but `run --no-namespaces`".to_string(),
+        _ if are_all("") => format!("nothing works{without}"),
+        _ if are_all(" with less") => format!("all works with less{without}"),
         but => but.to_string(),
     }
 }
