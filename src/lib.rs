@@ -27,6 +27,7 @@ pub mod host;
 pub mod parent;
 pub mod plan;
 pub mod preset;
+pub mod seccomp;
 pub mod spec;
 pub mod sys;
 

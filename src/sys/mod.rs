@@ -6,6 +6,7 @@
 //! share with its launcher (see `raw`).
 
 pub mod alloc;
+mod instruction;
 pub mod landlock;
 pub mod probe;
 mod raw;
