@@ -107,6 +107,14 @@ impl Errno {
     }
 }
 
+impl Errno {
+    /// The errno with this symbol.
+    pub fn from_symbol(symbol: &str) -> Option<Self> {
+        let known = (1..=133).map(Errno);
+        known.into_iter().find(|errno| errno.symbol() == symbol)
+    }
+}
+
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let known = nix::errno::Errno::from_raw(self.0);

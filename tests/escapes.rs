@@ -260,19 +260,41 @@ fn fd10_and_u7_nothing_of_a_root_is_read_by_rootlet_itself() {
 // ---- the terminal
 
 #[test]
+fn tty1_to_tty3_keys_cannot_be_typed_for_the_caller() {
+    let attacker = Attacker::new();
+    let start = |options: &[&str], words: &[&str]| {
+        let mut command = Command::new(ROOTLET);
+        command.args(["run", "-w", attacker.project.text()]);
+        command.args(options).args(["--", "./attack"]).args(words);
+        let mut screen = Screen::start(&mut command);
+        let (_, shown) = screen.ends();
+        assert_eq!(screen.unread_keys(), 0, "{words:?}");
+        shown
+    };
+    // The upper half of the request is for the kernel's ABI to ignore, and so is it for the filter.
+    for high in ["0", "1"] {
+        for (options, terminal) in [
+            (&["-t", "never"][..], "/dev/tty"),
+            (&["-t", "never"], "-"),
+            (&[], "/dev/tty"),
+        ] {
+            let shown = start(options, &["inject", terminal, high]);
+            assert!(
+                shown.contains("EPERM"),
+                "{options:?} {terminal} {high}: {shown}"
+            );
+        }
+        let shown = start(&["-t", "never"], &["selection", high]);
+        assert!(shown.contains("EPERM"), "{high}: {shown}");
+    }
+}
+
+#[test]
 fn tty4_the_callers_terminal_is_not_inside() {
     let attacker = Attacker::new();
     let mut command = Command::new(ROOTLET);
-    command.args([
-        "run",
-        "-w",
-        attacker.project.text(),
-        "--",
-        "./attack",
-        "inject",
-        "/dev/tty",
-        "0",
-    ]);
+    command.args(["run", "--seccomp", "none", "-w", attacker.project.text()]);
+    command.args(["--", "./attack", "inject", "/dev/tty", "0"]);
     let mut screen = Screen::start(&mut command);
     // It types into its own terminal.
     screen.shows("done");
@@ -426,6 +448,21 @@ fn s1_an_abstract_socket_of_the_host_is_out_of_reach_where_it_is_to_be() {
     };
     assert_eq!(sandbox(&[]), "ECONNREFUSED");
     assert_eq!(sandbox(&["--net", "host"]), "EPERM");
+}
+
+#[test]
+fn s2_and_s3_sockets_of_no_network_namespace_are_refused() {
+    let attacker = Attacker::new();
+    for family in [libc::AF_VSOCK, libc::AF_ALG] {
+        attacker.is_answered(&["socket", &family.to_string(), "1"], &["EAFNOSUPPORT"]);
+    }
+    // Nor by the entries for other programs.
+    #[cfg(target_arch = "x86_64")]
+    {
+        attacker.is_answered(&["int80", "20"], &["Bad system call"]);
+        let x32_getpid = (0x4000_0000 + libc::SYS_getpid).to_string();
+        attacker.is_answered(&["call", &x32_getpid], &["ENOSYS"]);
+    }
 }
 
 #[test]

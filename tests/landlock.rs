@@ -101,7 +101,7 @@ fn nothing_can_be_mounted_in_a_namespace_inside_unless_that_is_asked_for() {
     let script = "unshare -Urm --propagation unchanged mount -t tmpfs t /mnt && echo mounted";
     let out = sandboxed(&project, "", script).out;
     assert!(!out.contains("mounted"), "{out}");
-    for options in ["--landlock none", "--cap-add SYS_ADMIN"] {
+    for options in ["--landlock none --seccomp default", "--cap-add SYS_ADMIN"] {
         let script = "unshare -Urm --propagation unchanged mount -t tmpfs t /tmp && echo mounted";
         let out = sandboxed(&project, options, script).out;
         assert!(out.ends_with("mounted"), "{options}: {out}");

@@ -38,6 +38,7 @@ fn facts(spec: &Spec) -> Facts {
         main_thread: true,
         closed_fds: Vec::new(),
         sources: vec![Source::Directory { mode: 0o755 }; spec.mounts.len()],
+        filter: None,
         guarded: Vec::new(),
         linked_files: Vec::new(),
         has_sys: false,

@@ -3,12 +3,16 @@
 use std::path::{Path, PathBuf};
 
 /// Each stage, and those of ours that it may use.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("spec", &["error"]),
-    ("host", &["spec", "sys", "error"]),
-    ("plan", &["spec", "host", "child", "error"]),
+    ("seccomp", &["sys", "error"]),
+    ("host", &["spec", "seccomp", "sys", "error"]),
+    ("plan", &["spec", "host", "seccomp", "child", "error"]),
     ("child", &["sys"]),
-    ("parent", &["plan", "child", "host", "sys", "error"]),
+    (
+        "parent",
+        &["plan", "child", "host", "seccomp", "sys", "error"],
+    ),
     ("front", &["spec", "error"]),
     ("changes", &["error"]),
     ("preset", &["spec", "host", "error"]),

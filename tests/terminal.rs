@@ -145,10 +145,14 @@ print('tried')";
 
 #[test]
 fn keys_that_are_injected_inside_do_not_arrive_outside() {
-    let mut screen = Screen::start(&mut rootlet(&["--", "python3", "-c", INJECT]));
-    screen.shows("tried");
-    assert_eq!(screen.ends().0.code(), Some(0));
-    assert_eq!(screen.unread_keys(), 0);
+    // With the filter that refuses it, and by the terminal of one's own alone.
+    for filter in ["default", "none"] {
+        let words = ["--seccomp", filter, "--", "python3", "-c", INJECT];
+        let mut screen = Screen::start(&mut rootlet(&words));
+        screen.shows("tried");
+        assert_eq!(screen.ends().0.code(), Some(0));
+        assert_eq!(screen.unread_keys(), 0);
+    }
 }
 
 /// Shows that the test above can fail, where the kernel lets anybody inject keys (dev.tty.legacy_tiocsti).
@@ -161,7 +165,14 @@ fn keys_that_are_injected_into_the_callers_terminal_do_arrive() {
         return;
     }
     let mut screen = Screen::start(&mut rootlet(&[
-        "-t", "never", "--", "python3", "-c", INJECT,
+        "-t",
+        "never",
+        "--seccomp",
+        "none",
+        "--",
+        "python3",
+        "-c",
+        INJECT,
     ]));
     screen.shows("tried");
     screen.ends();

@@ -26,20 +26,36 @@ pub fn become_subreaper(task: &mut Task<'_>) -> Result<(), Errno> {
 }
 
 /// Starts the command's process and waits until it has executed the command, or has ended.
-pub fn spawn_command(task: &mut Task<'_>, foreign_pids: bool) -> Result<(), Errno> {
+pub fn spawn_command(task: &mut Task<'_>, foreign_pids: bool, listened: bool) -> Result<(), Errno> {
     task.init_pid = own_pid();
     let stack = ::core::mem::take(&mut task.stack);
     let argument: *mut Task<'_> = task;
-    let flags = (::libc::CLONE_VM | ::libc::CLONE_VFORK | ::libc::SIGCHLD) as u64;
+    let shared = if listened { ::libc::CLONE_FILES } else { 0 };
+    let flags = (::libc::CLONE_VM | ::libc::CLONE_VFORK | ::libc::SIGCHLD | shared) as u64;
     // SAFETY: this process has one thread and waits in the call (CLONE_VFORK), so that nobody else uses the task and the
     // stack meanwhile. `become_command` makes system calls, and writes to its stack and to the task.
     task.command_pid =
         unsafe { sys::clone(flags, stack, become_command, argument.cast::<c_void>()) }?;
-    match task.executed {
-        true => report_started(task, foreign_pids),
-        // It has told of its failure, or was killed: then its end, which comes next, is that of a set-up.
-        false => Ok(()),
+    if let Some((step, errno)) = task.refused {
+        task.report(Kind::Failed, Process::Command, step, errno);
     }
+    // Not refused, and not executed either: it was killed. Then its end, which comes next, is that of a set-up.
+    if !task.executed {
+        return Ok(());
+    }
+    if listened {
+        send_listener(task)?;
+    }
+    report_started(task, foreign_pids)
+}
+
+/// Sends the launcher the descriptor by which it decides what the command's filter leaves to it.
+fn send_listener(task: &Task<'_>) -> Result<(), Errno> {
+    let listener = [borrow(task.listener)];
+    let mut space = [MaybeUninit::uninit(); ::rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    control.push(SendAncillaryMessage::ScmRights(&listener));
+    send(task, Kind::Listener, &mut control)
 }
 
 extern "C" fn become_command(argument: *mut c_void) -> ! {
@@ -58,13 +74,6 @@ fn report_started(task: &Task<'_>, foreign_pids: bool) -> Result<(), Errno> {
         task.report(Kind::Started, Process::Init, 0, command);
         return Ok(());
     }
-    let record = Record {
-        kind: Kind::Started,
-        process: Process::Init,
-        step: 0,
-        value: 0,
-        nanos: record::now(task.trace),
-    };
     let sender = UCred {
         pid: Pid::from_raw(command).ok_or(Errno::SRCH)?,
         uid: ::rustix::process::getuid(),
@@ -73,11 +82,26 @@ fn report_started(task: &Task<'_>, foreign_pids: bool) -> Result<(), Errno> {
     let mut space = [MaybeUninit::uninit(); ::rustix::cmsg_space!(ScmCredentials(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     control.push(SendAncillaryMessage::ScmCredentials(sender));
+    send(task, Kind::Started, &mut control)
+}
+
+fn send(
+    task: &Task<'_>,
+    kind: Kind,
+    control: &mut SendAncillaryBuffer<'_, '_, '_>,
+) -> Result<(), Errno> {
+    let record = Record {
+        kind,
+        process: Process::Init,
+        step: 0,
+        value: 0,
+        nanos: record::now(task.trace),
+    };
     let bytes = record.to_bytes();
     let sent = ::rustix::net::sendmsg(
         borrow(task.slot(Slot::RECORDS)),
         &[IoSlice::new(&bytes)],
-        &mut control,
+        control,
         SendFlags::NOSIGNAL,
     );
     match sent {

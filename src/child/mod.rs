@@ -40,7 +40,7 @@ pub use terminal::keep_terminal;
 
 use crate::sys::{self, RawFd, RawPid, SignalSet};
 use record::{Kind, Process, Record};
-use step::{Entry, Fallback, Fallbacks, Instruction, Slot, Text};
+use step::{Entry, Fallback, Fallbacks, FilterOf, Instruction, Slot, Text};
 
 /// Everything that the processes inside need. The launcher makes it before the clone; they have a copy of it, or share it
 /// with a launcher that does not touch it.
@@ -79,8 +79,13 @@ pub struct Task<'a> {
     pub network_pid: RawPid,
     /// What is in the files that exist only inside.
     pub contents: &'a [&'a [u8]],
-    /// The command's system call filter.
-    pub filter: &'a [Instruction],
+    /// Filters of system calls, in the order of [`FilterOf`].
+    pub filters: [&'a [Instruction]; 3],
+    /// Who listens to the command's filter; -1 while nobody does.
+    pub listener: RawFd,
+    /// The step of its list that the command's process was refused, and the errno. init tells of it: the process may have a
+    /// filter by then that does not let it.
+    pub refused: Option<(usize, i32)>,
     /// What may be done where a system call is not to be had; and what of that has been reported.
     pub fallbacks: Fallbacks,
     /// See `fallbacks`.
@@ -102,6 +107,10 @@ pub struct Task<'a> {
 }
 
 impl<'a> Task<'a> {
+    fn filter(&self, of: FilterOf) -> &'a [Instruction] {
+        self.filters.get(of.index()).copied().unwrap_or_default()
+    }
+
     fn content(&self, number: u16) -> &'a [u8] {
         self.contents
             .get(usize::from(number))

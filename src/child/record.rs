@@ -37,6 +37,8 @@ pub enum Kind {
     FellBack = 9,
     /// A system call was refused with errno `value`, and no older one may be used: the fallback of number `step`.
     Missing = 10,
+    /// The descriptor by which the launcher answers what the command's filter refuses comes with this.
+    Listener = 11,
     /// The command was stopped by signal `value`.
     Stopped = 5,
     /// The command exited with status `value`.
@@ -125,6 +127,7 @@ impl Record {
                 8 => Kind::Terminal,
                 9 => Kind::FellBack,
                 10 => Kind::Missing,
+                11 => Kind::Listener,
                 _ => return None,
             },
             process: match process {
@@ -227,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_record_comes_back_as_it_was_sent() {
-        for kind in 0..=9 {
+        for kind in 0..=11 {
             for process in 0..=3 {
                 let bytes = [kind, process, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14];
                 ::core::assert_eq!(
@@ -237,7 +240,7 @@ mod tests {
             }
         }
         for bytes in [
-            &[10; 16][..],
+            &[12; 16][..],
             &[0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
             &[0; 15],
             &[0; 17],

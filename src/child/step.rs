@@ -7,6 +7,31 @@ use ::core::prelude::rust_2024::*;
 
 pub use crate::sys::seccomp::Instruction;
 
+/// Which filter of system calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilterOf {
+    /// The command's: what was asked for.
+    Command,
+    /// init's.
+    Init,
+    /// The command's as well, where there are no namespaces: what Landlock knows nothing of.
+    Files {
+        /// Whether it refuses to change the attributes of files.
+        attributes: bool,
+    },
+}
+
+impl FilterOf {
+    /// Its place among the task's.
+    pub const fn index(self) -> usize {
+        match self {
+            FilterOf::Command => 0,
+            FilterOf::Init => 1,
+            FilterOf::Files { .. } => 2,
+        }
+    }
+}
+
 /// The exit status of a process inside that was refused a step; the launcher has been told which.
 pub const FAILED: i32 = 125;
 
@@ -274,6 +299,9 @@ pub enum Step {
     SpawnCommand {
         /// Whether process ids inside are others than the launcher's.
         foreign_pids: bool,
+        /// Whether somebody listens to the command's filter: then that process has its descriptors in common with init,
+        /// which sends the listener's to the launcher. After its filter the process itself might not be able to.
+        listened: bool,
     },
     /// init's life: passes signals on, reaps, and ends when the command or the launcher does.
     Supervise {
@@ -311,11 +339,15 @@ pub enum Step {
         /// Where the ruleset's descriptor is.
         slot: Slot,
     },
-    /// seccomp(2): the filter of the plan.
+    /// seccomp(2): from here on only the system calls that a filter lets through. It needs no_new_privs, or CAP_SYS_ADMIN
+    /// in the user namespace. The command's own is the last step before the exec, for which alone it has to leave room:
+    /// nothing is reported and no name is set after it.
     Filter {
-        /// Whether it refuses to change the attributes of files, too: Landlock lets everybody.
-        attributes: bool,
+        /// Whose.
+        of: FilterOf,
     },
+    /// The command's, with SECCOMP_FILTER_FLAG_NEW_LISTENER (Linux 5.0): the launcher answers what the filter refuses.
+    ListenToFilter,
     /// Nothing: they stay in reach. Only ever what is done instead.
     KeepSockets,
     /// keyctl(KEYCTL_JOIN_SESSION_KEYRING): keys of the caller's session are out of reach. Keyrings are no part of a

@@ -7,15 +7,17 @@ use ::rustix::io::Errno;
 use ::rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 
 use super::record::{Kind, Place, Process};
-use super::step::{Entry, FAILED, Fallback, Question, Slot, Step, Text};
+use super::step::{Entry, FAILED, Fallback, FilterOf, Question, Slot, Step, Text};
 use super::{Task, borrow, capabilities, files, init, mounts, network, terminal};
 use crate::sys;
 
 /// Does every step of `list`.
 pub fn walk(task: &mut Task<'_>, process: Process, list: &[Entry]) {
+    // The command's filter may refuse, or punish, all but an exec.
+    let mut quiet = false;
     for (number, entry) in list.iter().enumerate() {
         // init has a name of its own, which it keeps.
-        if process != Process::Init {
+        if process != Process::Init && !quiet {
             let _ = ::rustix::thread::set_name(
                 Place {
                     process,
@@ -25,8 +27,9 @@ pub fn walk(task: &mut Task<'_>, process: Process, list: &[Entry]) {
                 .as_c_str(),
             );
         }
+        quiet |= is_commands_filter(entry.step);
         match perform(task, entry.step) {
-            Ok(()) if task.trace => task.report(Kind::Done, process, number, 0),
+            Ok(()) if task.trace && !quiet => task.report(Kind::Done, process, number, 0),
             Ok(()) => {}
             Err(errno) => step_down(task, process, number, entry, errno),
         }
@@ -40,8 +43,16 @@ fn step_down(task: &mut Task<'_>, process: Process, number: usize, entry: &Entry
     {
         return task.report(Kind::SteppedDown, process, number, errno.raw_os_error());
     }
-    task.report(Kind::Failed, process, number, errno.raw_os_error());
+    match process == Process::Command && !task.init.is_empty() {
+        true => task.refused = Some((number, errno.raw_os_error())),
+        false => task.report(Kind::Failed, process, number, errno.raw_os_error()),
+    }
     sys::exit(FAILED)
+}
+
+fn is_commands_filter(step: Step) -> bool {
+    let of = FilterOf::Command;
+    step == Step::Filter { of } || step == Step::ListenToFilter
 }
 
 /// Does one step.
@@ -156,7 +167,10 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
         Step::Rename { name } => ::rustix::thread::set_name(task.text(name)),
         Step::HideInit => ::rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable),
         Step::Subreaper => init::become_subreaper(task),
-        Step::SpawnCommand { foreign_pids } => init::spawn_command(task, foreign_pids),
+        Step::SpawnCommand {
+            foreign_pids,
+            listened,
+        } => init::spawn_command(task, foreign_pids, listened),
         Step::Supervise {
             shared_group,
             sweep,
@@ -191,7 +205,13 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
         }
         Step::Allow { slot, path, access } => allow(task, slot, path, access),
         Step::Restrict { slot } => sys::landlock::restrict_self(task.slot(slot)),
-        Step::Filter { .. } => sys::seccomp::install_filter(task.filter),
+        Step::Filter { of } => sys::seccomp::install_filter(task.filter(of)),
+        Step::ListenToFilter => {
+            let filter = task.filter(FilterOf::Command);
+            let listener = sys::seccomp::install_filter_to_listen(filter)?;
+            task.listener = ::rustix::fd::IntoRawFd::into_raw_fd(listener);
+            Ok(())
+        }
         Step::KeepProc { path } => mounts::keep_proc(task.text(path)),
         Step::KeepSockets | Step::KeepKeyring | Step::KeepNamespace { .. } | Step::LeaveOut => {
             Ok(())
@@ -338,8 +358,11 @@ fn exec(task: &Task<'_>) -> Errno {
         match exec_one(task, candidate) {
             Errno::NOENT | Errno::NOTDIR => {}
             // Only a file that is there: a directory of PATH that one may not search holds nothing that could be found.
+            // Whoever listens to the filter has not heard of it yet, and would not answer a call that it refuses.
             Errno::ACCESS => {
-                if ::rustix::fs::access(task.text(candidate), Access::EXISTS).is_ok() {
+                if task.listener >= 0
+                    || ::rustix::fs::access(task.text(candidate), Access::EXISTS).is_ok()
+                {
                     worst = Errno::ACCESS;
                 }
             }

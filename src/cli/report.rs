@@ -6,8 +6,10 @@ use rootlet::error::Error;
 use rootlet::plan::describe::signal_name;
 use rootlet::plan::explain::process_name;
 use rootlet::plan::{Enforced, ParentStep};
+use rootlet::seccomp::{self, Call};
 use rootlet::{Event, Observer, Outcome, Plan};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,6 +19,8 @@ pub struct Report {
     traced_since: Option<u64>,
     status: Option<StatusFile>,
     stepped_down: Vec<String>,
+    /// What the command's filter has refused, where that is listened to.
+    refused: Vec<Call>,
     /// Namespaces that stayed the host's.
     kept: Vec<&'static str>,
 }
@@ -27,6 +31,7 @@ impl Report {
             traced_since: trace.then(now),
             status,
             stepped_down: Vec::new(),
+            refused: Vec::new(),
             kept: Vec::new(),
         }
     }
@@ -41,6 +46,24 @@ impl Report {
     pub fn note(&mut self, note: String) {
         eprintln!("rootlet: note: {note} (--strict refuses this)");
         self.stepped_down.push(note);
+    }
+
+    /// Tells what the filter called `base` has refused, and which rules would allow it.
+    pub fn refusals(&self, base: &str) {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for call in &self.refused {
+            *counts.entry(call.to_string()).or_default() += 1;
+        }
+        if counts.is_empty() {
+            return eprintln!("rootlet: seccomp: the filter {base} has refused nothing");
+        }
+        for (call, count) in counts {
+            eprintln!("rootlet: seccomp: refused {call}, {count} times");
+        }
+        eprintln!(
+            "rootlet: seccomp: with this in a file, --seccomp FILE would allow them:\n{}",
+            seccomp::allowing(base, &self.refused)
+        );
     }
 
     /// Tells how it ended.
@@ -119,6 +142,7 @@ impl Observer for Report {
                 }
                 self.note(note);
             }
+            Event::Refused(call) => self.refused.push(call),
             Event::FellBack { fallback, errno } => self.note(Plan::fell_back(fallback, errno)),
             Event::Started { pid, init, nanos } => {
                 log::info!("the command is process {pid}");

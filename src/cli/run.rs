@@ -130,12 +130,16 @@ pub fn carry_out(request: Request) -> anyhow::Result<u8> {
         explain,
         trace,
         status_fd,
+        seccomp_trace,
         ..
     } = request;
     if print_spec {
         return print(&spec_file::print(&spec)?);
     }
-    let plan = Plan::new(&spec, &Facts::gather(&spec)?)?;
+    let mut plan = Plan::new(&spec, &Facts::gather(&spec)?)?;
+    if seccomp_trace {
+        plan = plan.listening()?;
+    }
     log::info!(
         "{} steps planned",
         plan.setup.len() + plan.init.len() + plan.command.len()
@@ -158,6 +162,9 @@ pub fn carry_out(request: Request) -> anyhow::Result<u8> {
 
 fn launch(plan: &Plan, trace: bool, mut report: Report) -> anyhow::Result<u8> {
     let outcome = parent::supervise(plan, trace, &mut report);
+    if plan.listened.is_some() {
+        report.refusals(&plan.enforced.seccomp);
+    }
     // The command's end is the truth, whether or not it could be written down.
     if let Err(error) = report.end(&outcome) {
         eprintln!("rootlet: {error}");

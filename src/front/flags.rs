@@ -6,7 +6,7 @@
 use super::request::Request;
 use super::spec_file;
 use crate::error::{Error, Result};
-use crate::spec::{Capability, IdRange, Mount, Root, User, parse_duration};
+use crate::spec::{Capability, IdRange, Mount, Root, Seccomp, User, parse_duration};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error as WordError;
@@ -90,6 +90,12 @@ pub static FLAGS: &[Flag] = &[
     Flag::new("Identity", "cap-drop", "Take this capability from the command; ALL is every one (repeatable)",
         |to, value| add_once(&mut to.spec.cap_drop, parsed::<Capability>(value)))
         .takes("NAME").repeatable(),
+
+    Flag::new("Confinement", "seccomp", "The filter of system calls: a built-in one, none, or one from FILE (docker's JSON, or TOML)",
+        |to, value| put(&mut to.spec.seccomp, path("seccomp", value).map(Seccomp::from)))
+        .takes("default|sandbox|strict|none|FILE"),
+    Flag::new("Confinement", "seccomp-trace", "Tell at the end which system calls the filter refused, and the rules that would allow them",
+        |to, _| put(&mut to.seccomp_trace, Ok(true))),
 
     Flag::new("Namespaces", "no-namespaces", "Make no namespaces: only restrict files, by Landlock and a system call filter; works in a Docker container",
         |to, _| put(&mut to.spec.namespaces, Ok(false))),

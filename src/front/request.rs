@@ -24,6 +24,8 @@ pub struct Request {
     pub explain: Option<Format>,
     /// Whether each step is to be told when it is done.
     pub trace: bool,
+    /// Whether what the filter of system calls refuses is to be told.
+    pub seccomp_trace: bool,
     /// The descriptor that the container's start and end are written to.
     pub status_fd: Option<i32>,
 }
@@ -82,8 +84,8 @@ mod tests {
     use super::*;
     use crate::front::flags::{FLAGS, Flag, Value};
     use crate::spec::{
-        AbstractSockets, Capability, Landlock, Missing, Mount, Net, Proc, Root, Rung, Share, Stdio,
-        Tty, User,
+        AbstractSockets, Capability, Landlock, Missing, Mount, Net, Proc, Root, Rung, Seccomp,
+        Share, Stdio, Tty, User,
     };
     use std::ffi::OsString;
     use std::time::Duration;
@@ -138,6 +140,7 @@ mod tests {
             (_, "uidmap" | "gidmap") => vec!["0:1:1"],
             (_, "cap-add" | "cap-drop") => vec!["ALL", "kill"],
             (_, "root") => vec!["host", "empty", "./host"],
+            (_, "seccomp") => vec!["sandbox", "strict", "none", "./default"],
             (_, "mount") => vec!["type=proc,target=/p"],
             (_, "overlay") => vec!["/a,/b"],
             (_, "file") => vec!["/a=/b"],
@@ -194,6 +197,9 @@ mod tests {
             "--net=none",
             "--abstract-sockets",
             "none",
+            "--seccomp",
+            "strict",
+            "--seccomp-trace",
             "--hide-env",
             "--keep",
             "/k",
@@ -286,6 +292,7 @@ mod tests {
                 allow_new_privs: true,
                 cap_add: vec![Capability::Number(12), Capability::Number(0)],
                 cap_drop: vec![Capability::All],
+                seccomp: Seccomp::Strict,
                 strict: true,
                 require: vec![Rung::Proc, Rung::Clone3, Rung::OpenTree],
                 optional: vec![Rung::Cgroup],
@@ -305,6 +312,7 @@ mod tests {
             print_spec: true,
             explain: Some(Format::Json),
             trace: true,
+            seccomp_trace: true,
             status_fd: Some(3),
         };
         assert_eq!(asked.unwrap(), wanted);

@@ -132,8 +132,8 @@ pub fn read_env(path: &Path) -> Result<Vec<std::ffi::OsString>> {
 mod tests {
     use super::*;
     use crate::spec::{
-        AbstractSockets, Capability, Landlock, Missing, Mount, Net, Proc, Root, Rung, Share, Stdio,
-        Tty, User,
+        AbstractSockets, Capability, Landlock, Missing, Mount, Net, Proc, Root, Rung, Seccomp,
+        Share, Stdio, Tty, User,
     };
     use std::time::Duration;
 
@@ -169,6 +169,7 @@ mod tests {
             allow_new_privs: true,
             cap_add: vec![Capability::Number(12)],
             cap_drop: vec![Capability::All],
+            seccomp: Seccomp::File("calls.toml".into()),
             strict: true,
             require: vec![Rung::Proc, Rung::MountSetattr],
             optional: vec![Rung::Ids],

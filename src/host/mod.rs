@@ -13,7 +13,8 @@ pub mod tree;
 pub use source::{GUARDED, Guard, Source};
 
 use crate::error::Result;
-use crate::spec::{Landlock, Root, Spec};
+use crate::seccomp::{self, Instruction};
+use crate::spec::{Landlock, Root, Seccomp, Spec, User};
 use crate::sys;
 use rustix::fd::BorrowedFd;
 use rustix::thread::CapabilitySet;
@@ -56,6 +57,8 @@ pub struct Facts {
     pub closed_fds: Vec<i32>,
     /// What each of [`Spec::mounts`] has on the host.
     pub sources: Vec<Source>,
+    /// The filter that the file of [`Spec::seccomp`] makes.
+    pub filter: Option<Vec<Instruction>>,
     /// Those parts of /proc that are there and are to be closed.
     pub guarded: Vec<(&'static str, Guard)>,
     /// Files of /etc that are links, and where they lead; asked for when a view may cover that.
@@ -106,6 +109,7 @@ impl Facts {
                 .filter(|&fd| !is_open(fd))
                 .collect(),
             sources: spec.mounts.iter().map(Source::of).collect::<Result<_>>()?,
+            filter: filter(spec)?,
             guarded: source::guarded(spec),
             linked_files: source::linked_files(spec),
             landlock: landlock(spec),
@@ -121,6 +125,20 @@ fn landlock(spec: &Spec) -> Option<u32> {
         true => None,
         false => sys::probe::landlock_version().ok()?.try_into().ok(),
     }
+}
+
+/// The filter that the file of `spec` makes, if it names one.
+fn filter(spec: &Spec) -> Result<Option<Vec<Instruction>>> {
+    let Seccomp::File(path) = &spec.seccomp else {
+        return Ok(None);
+    };
+    let uid = match spec.user {
+        User::Root => 0,
+        User::Keep => rustix::process::geteuid().as_raw(),
+        User::Ids { uid, .. } => uid,
+    };
+    let capabilities = spec.kept_capabilities(uid).0;
+    seccomp::load(path, &seccomp::Conditions::here(capabilities)).map(Some)
 }
 
 /// Whether /dev/tty, which stands for the terminal of one's session, can be opened (tty(4)).

@@ -2,6 +2,7 @@
 
 use crate::child::record::{Kind, Process, Record};
 use crate::child::step::Fallback;
+use crate::seccomp::Call;
 use crate::sys::RawPid;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, IoSliceMut};
@@ -61,8 +62,13 @@ pub enum Event {
         /// When: nanoseconds of the real-time clock.
         nanos: u64,
     },
+    /// The command's filter did not let this call through; only where somebody listens ([`Plan::listening`]).
+    Refused(Call),
     /// The outer side of the command's terminal.
     Terminal(OwnedFd),
+    /// The descriptor by which it is answered what the command's filter refuses. When it is closed, such calls fail with
+    /// ENOSYS.
+    Listener(OwnedFd),
     /// The command was stopped by a signal.
     Stopped(i32),
     /// The command exited.
@@ -103,13 +109,13 @@ impl Channel {
                 Err(_) => return None,
             }
         };
-        let (mut sender, mut terminal) = (0, None);
+        let (mut sender, mut descriptor) = (0, None);
         for message in control.drain() {
             match message {
                 RecvAncillaryMessage::ScmCredentials(credentials) => {
                     sender = credentials.pid.as_raw_nonzero().get()
                 }
-                RecvAncillaryMessage::ScmRights(descriptors) => terminal = descriptors.last(),
+                RecvAncillaryMessage::ScmRights(descriptors) => descriptor = descriptors.last(),
                 _ => {}
             }
         }
@@ -146,7 +152,8 @@ impl Channel {
                 init,
                 nanos: record.nanos,
             },
-            Kind::Terminal => Event::Terminal(terminal?),
+            Kind::Terminal => Event::Terminal(descriptor?),
+            Kind::Listener => Event::Listener(descriptor?),
             Kind::Stopped => Event::Stopped(record.value),
             Kind::Exited => Event::Exited(record.value),
             Kind::Killed => Event::Killed(record.value),

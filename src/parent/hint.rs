@@ -104,7 +104,7 @@ pub fn gate(plan: &Plan, step: Step) -> Option<Gate> {
         Step::LoopbackUp => Gate::Loopback,
         Step::OpenTerminal => Gate::Pty,
         Step::ScopeSockets | Step::Restrict { .. } => Gate::Landlock,
-        Step::Filter { .. } => Gate::Seccomp,
+        Step::Filter { .. } | Step::ListenToFilter => Gate::Seccomp,
         Step::SpawnCommand { .. } => Gate::Process,
         Step::LockMounts { .. } => Gate::User,
         Step::NewKeyring => Gate::Keyring,

@@ -9,6 +9,7 @@ mod channel;
 mod clone;
 mod handshake;
 mod hint;
+mod listener;
 mod ruleset;
 mod stdio;
 mod supervise;
@@ -217,7 +218,9 @@ impl<'m> Memory<'m> {
             network_stack: networks,
             network_pid: 0,
             contents: &self.contents,
-            filter: &plan.filter,
+            filters: plan.filters.each_ref().map(AsRef::as_ref),
+            listener: -1,
+            refused: None,
             fallbacks: plan.fallbacks,
             fell_back: Fallbacks::default(),
             detached: true,

@@ -1,5 +1,6 @@
 //! What a command-line tool does while its command runs: passes signals and the terminal on, and watches the time.
 
+use super::listener::Listener;
 use super::stdio::Streams;
 use super::terminal::{Keeper, Terminal};
 use super::upper::Held;
@@ -67,6 +68,7 @@ fn supervise_blocked(
     let mut supervisor = Supervisor {
         running,
         streams,
+        listener: None,
         observer,
         plan,
         signals,
@@ -91,6 +93,7 @@ struct Supervisor<'a, 'o> {
     keeper: Option<Keeper>,
     terminal: Option<Terminal>,
     streams: Streams,
+    listener: Option<Listener>,
     /// The command itself, where no init tells of its end.
     command: Option<OwnedFd>,
     deadline: Option<Instant>,
@@ -131,6 +134,7 @@ impl Supervisor<'_, '_> {
             PollFd::new(&self.signals, PollFlags::IN),
         ];
         polled.extend(self.wanted());
+        polled.extend(self.listener.as_ref().map(Listener::wanted));
         let left = self
             .deadline
             .map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -145,7 +149,12 @@ impl Supervisor<'_, '_> {
         }
         let happened: Vec<PollFlags> = polled.iter().map(PollFd::revents).collect();
         drop(polled);
-        if !self.relay(&happened[2..]) {
+        let (relayed, listened) =
+            happened[2..].split_at(happened.len() - 2 - usize::from(self.listener.is_some()));
+        if listened.iter().any(|flags| !flags.is_empty()) {
+            self.answer();
+        }
+        if !self.relay(relayed) {
             // The kernel would tell the session's leader only, and that is init.
             self.running.signal(libc::SIGHUP);
             self.terminal.iter_mut().for_each(Terminal::hang_up);
@@ -190,6 +199,16 @@ impl Supervisor<'_, '_> {
             .is_none_or(|terminal| terminal.relay(terminals))
     }
 
+    /// Answers a system call that the filter does not let through, and tells of it.
+    fn answer(&mut self) {
+        match self.listener.as_ref().map(Listener::answer) {
+            Some(Ok(Some(refused))) => self.observer.event(self.plan, &Event::Refused(refused)),
+            // Nobody is left under the filter.
+            Some(Err(_)) => self.listener = None,
+            _ => {}
+        }
+    }
+
     fn has_more_output(&mut self) -> bool {
         let terminal = self.terminal.as_mut();
         let terminal = terminal.is_some_and(Terminal::has_more_output);
@@ -208,6 +227,9 @@ impl Supervisor<'_, '_> {
         match event {
             Event::Terminal(outer) => {
                 self.terminal = Some(Terminal::new(outer, self.keeper.take()))
+            }
+            Event::Listener(listener) => {
+                self.listener = Some(Listener::new(listener, self.plan));
             }
             Event::Stopped(_) => self.command_stopped(),
             _ => {}

@@ -5,36 +5,7 @@ use super::identity::{self, Ids};
 use super::setup::Slots;
 use crate::child::step::{Slot, Step};
 use crate::error::{Error, Result};
-use crate::spec::{Capabilities, Capability, IdRange, Mount, Spec};
-
-/// What root in a namespaced shell needs: what it may do to files, ids, processes, networks and mounts of its own. The
-/// others are about the machine, over which no user namespace gives power, so that they only make the kernel's code
-/// larger that can be reached.
-const SHELL: [&str; 23] = [
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "SETGID",
-    "SETUID",
-    "SETPCAP",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_ADMIN",
-    "NET_RAW",
-    "IPC_OWNER",
-    "SYS_CHROOT",
-    "SYS_PTRACE",
-    "SYS_ADMIN",
-    "SYS_NICE",
-    "SYS_RESOURCE",
-    "MKNOD",
-    "AUDIT_WRITE",
-    "SETFCAP",
-    "CHECKPOINT_RESTORE",
-];
+use crate::spec::{Capabilities, IdRange, Spec};
 
 /// The decided capabilities.
 pub struct Held {
@@ -50,10 +21,9 @@ pub struct Held {
 impl Held {
     pub fn new(spec: &Spec, ids: &Ids, slots: &mut Slots) -> Result<Held> {
         let root = ids.uid == 0;
-        let locked = has_something_to_lock(spec);
-        let kept = kept(spec, root, locked);
-        let named = Capabilities::of(&named(&spec.cap_add));
-        let uncovers = locked && kept.contains(Capabilities::SYS_ADMIN);
+        let kept = spec.kept_capabilities(ids.uid);
+        let named = spec.named_capabilities();
+        let uncovers = spec.has_something_to_lock() && kept.contains(Capabilities::SYS_ADMIN);
         let ranges = |map: &[IdRange]| map.len() > 1 || map.iter().any(|range| range.count > 1);
         if uncovers && (ranges(&ids.uid_map) || ranges(&ids.gid_map)) {
             return Err(Error::usage(
@@ -113,48 +83,4 @@ impl Held {
         });
         Ok(steps)
     }
-}
-
-/// Docker's rule: ALL is taken and given first, then those that are named; who is named in both has it.
-fn kept(spec: &Spec, root: bool, locked: bool) -> Capabilities {
-    let by_default = match root || spec.allow_new_privs {
-        true => by_default(locked),
-        false => Capabilities::NONE,
-    };
-    let all = |words: &[Capability]| words.contains(&Capability::All);
-    let start = match (all(&spec.cap_add), all(&spec.cap_drop)) {
-        (true, _) => Capabilities::ALL,
-        (_, true) => Capabilities::NONE,
-        _ => by_default,
-    };
-    start
-        .without(Capabilities::of(&named(&spec.cap_drop)))
-        .with(Capabilities::of(&named(&spec.cap_add)))
-}
-
-/// [`SHELL`]; where a view is to be locked without what could change mounts, or open files by their handles.
-fn by_default(locked: bool) -> Capabilities {
-    let taken = |name: &&str| locked && matches!(*name, "SYS_ADMIN" | "DAC_READ_SEARCH");
-    let left = SHELL.iter().filter(|name| !taken(name));
-    let words: Vec<Capability> = left.filter_map(|name| name.parse().ok()).collect();
-    Capabilities::of(&words)
-}
-
-fn named(words: &[Capability]) -> Vec<Capability> {
-    let is_named = |word: &&Capability| **word != Capability::All;
-    words.iter().filter(is_named).copied().collect()
-}
-
-/// Whether root inside could show or write, by taking a mount off, what the view hides or keeps from being written.
-fn has_something_to_lock(spec: &Spec) -> bool {
-    let only_adds = |mount: &Mount| {
-        matches!(
-            mount,
-            Mount::Bind {
-                read_only: false,
-                ..
-            }
-        )
-    };
-    spec.read_only || !spec.root.is_host() || !spec.mounts.iter().all(only_adds)
 }

@@ -1,6 +1,7 @@
 //! The process that becomes the command: its last steps, its program, its environment.
 
 use super::arena::Arena;
+use super::filter;
 use super::setup::Slots;
 use crate::child::step::{Entry, Slot, Step, Text};
 use crate::error::{Error, Kind, Result};
@@ -67,6 +68,7 @@ pub fn list(
     if !spec.init {
         list.extend([Step::Tie, Step::Ready]);
     }
+    list.extend(filter::of_command(spec));
     list.push(Step::Exec);
     let entry = |step| Entry {
         step,

@@ -10,6 +10,7 @@ mod command;
 mod confine;
 pub mod describe;
 pub mod explain;
+mod filter;
 mod identity;
 mod root;
 mod setup;
@@ -19,12 +20,14 @@ mod views;
 pub use arena::Arena;
 
 use crate::child::record::Process;
-use crate::child::step::{Entry, Fallback, Fallbacks, Instruction, Slot, Step, Text};
+use crate::child::step::{Entry, Fallback, Fallbacks, Slot, Step, Text};
 use crate::error::{Error, Result};
 use crate::host::Facts;
+use crate::seccomp::Instruction;
 use crate::spec::{Capabilities, Rung, Share, Spec, Tty};
 use capabilities::Held;
 use confine::{Confinement, Layer};
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -115,10 +118,12 @@ pub struct Plan {
     pub notes: Vec<String>,
     /// Paths of [`ParentStep::Allow`].
     pub paths: Vec<Text>,
-    /// The command's system call filter.
-    pub filter: Vec<Instruction>,
     /// What is in the files that exist only inside.
     pub contents: Vec<Vec<u8>>,
+    /// Filters of system calls, in the order of [`crate::child::step::FilterOf`]; those that are not needed have nothing.
+    pub filters: [Cow<'static, [Instruction]>; 3],
+    /// What the command's filter would answer, where somebody listens to it ([`Plan::listening`]).
+    pub listened: Option<Cow<'static, [Instruction]>>,
     /// Directories of the host that overlays write to.
     pub uppers: Vec<Upper>,
     /// Descriptors of the caller's that go on to the command.
@@ -164,6 +169,8 @@ pub struct Enforced {
     /// The version of Landlock that restricts files, where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub landlock: Option<u32>,
+    /// The filter of system calls: its name, or the path of its file.
+    pub seccomp: String,
 }
 
 impl Enforced {
@@ -220,6 +227,8 @@ impl Plan {
         }
         let init = setup::init_list(spec, facts, tty, &mut arena)?;
         let command = command::list(spec, facts, tty, &pipes, slots.raises_limit(facts), last);
+        let kept = held.as_ref().map_or(Capabilities::NONE, |held| held.kept);
+        let filters = filter::filters(spec, facts, kept, confinement.filter)?;
         let raw = tty && facts.terminals[0];
         let made = (!pipes.is_empty()).then_some(ParentStep::MakePipes);
         let made: Vec<ParentStep> = made.into_iter().chain(confinement.parent).collect();
@@ -239,8 +248,9 @@ impl Plan {
             stepped_down: [&ids.stepped_down[..], &confinement.stepped_down].concat(),
             notes: confinement.notes,
             paths: confinement.paths,
-            filter: confinement.filter,
             contents,
+            filters,
+            listened: None,
             uppers,
             pass_fds: spec.pass_fds.iter().copied().filter(|&fd| fd > 2).collect(),
             pipes,
@@ -387,6 +397,7 @@ fn enforced(
         no_new_privs: !spec.allow_new_privs,
         capabilities: held.map(|held| held.kept.names()),
         landlock: facts.landlock.filter(|_| !spec.namespaces || layer),
+        seccomp: spec.seccomp.name().to_string_lossy().into_owned(),
         ..Enforced::default()
     };
     for (name, new) in [

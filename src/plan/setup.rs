@@ -3,6 +3,7 @@
 use super::Upper;
 use super::arena::Arena;
 use super::capabilities::Held;
+use super::filter;
 use super::identity::Ids;
 use super::root;
 use super::views::Views;
@@ -309,11 +310,13 @@ pub fn init_list(spec: &Spec, facts: &Facts, tty: bool, arena: &mut Arena) -> Re
     let shared_group = !tty && facts.controlling_terminal;
     list.push(must(Step::SpawnCommand {
         foreign_pids: !sweep,
+        listened: false,
     }));
     // Capabilities over namespaces of its own; without, they are the caller's or none, and there is nothing to take.
     if spec.namespaces {
         list.push(must(Step::LimitInit));
     }
+    list.extend(filter::of_init(spec).into_iter().map(must));
     list.push(must(Step::Supervise {
         shared_group,
         sweep,

@@ -4,7 +4,9 @@
 
 use super::places::{PRIVATE, RUN, SECRETS, TOOLS, VARIABLES};
 use crate::error::{Error, Result};
-use crate::spec::{AbstractSockets, Capability, Kernel, Landlock, Missing, Mount, Net, Spec, User};
+use crate::spec::{
+    AbstractSockets, Capability, Kernel, Landlock, Missing, Mount, Net, Seccomp, Spec, User,
+};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
@@ -106,6 +108,7 @@ pub fn preset(look: &Look<'_>) -> Result<Spec> {
         abstract_sockets: AbstractSockets::None,
         read_only: true,
         landlock: Landlock::Auto,
+        seccomp: Seccomp::Sandbox,
         clear_env: true,
         env: VARIABLES.iter().map(OsString::from).collect(),
         mounts,

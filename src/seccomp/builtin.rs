@@ -106,6 +106,8 @@ const fn without(argument: u8, bits: u64) -> Test {
     }
 }
 
+const KEYCTL_JOIN_SESSION_KEYRING: u32 = 1;
+
 const TIOCSTI: u32 = 0x5412;
 const TIOCLINUX: u32 = 0x541c;
 
@@ -121,6 +123,8 @@ const NAMESPACES: u64 = 0x7e02_0080;
 
 #[rustfmt::skip] // one entry looks like the other
 static DEFAULT: &[Entry] = &[
+    entry(&["keyctl"], &[int(0, KEYCTL_JOIN_SESSION_KEYRING), without(1, u64::MAX)], Action::Allow,
+        "a new and empty keyring for the session, as a container inside makes"),
     entry(&["keyctl", "add_key", "request_key"], &[], EPERM,
         "keyrings belong to no namespace: the keys of the session, such as those of Kerberos or an encrypted home, would be there"),
     entry(&["bpf"], &[], EPERM,

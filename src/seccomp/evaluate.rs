@@ -4,6 +4,7 @@ use super::Instruction;
 use super::arch::Arch;
 use super::profile::Action;
 use super::tree::code;
+use std::fmt;
 
 /// A system call, as a filter sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,4 +70,20 @@ pub fn lets_through(program: &[Instruction], call: &Call) -> bool {
     [Action::Allow, Action::Log]
         .iter()
         .any(|action| evaluate(program, call) == Some(action.code()))
+}
+
+/// The name, and the first two arguments, which say most of what is meant.
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [first, second, ..] = self.arguments;
+        let native = self.arch == Arch::NATIVE.audit();
+        match Arch::NATIVE.name(self.number).filter(|_| native) {
+            Some(name) => write!(f, "{name}({first:#x}, {second:#x}, ...)"),
+            None => write!(
+                f,
+                "system call {} in the manner of another architecture",
+                self.number
+            ),
+        }
+    }
 }

@@ -13,16 +13,23 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod advice;
 mod arch;
 mod builtin;
+mod cache;
+mod docker;
 mod evaluate;
+mod file;
+mod load;
 mod profile;
 mod tree;
 
 pub use crate::sys::seccomp::Instruction;
+pub use advice::allowing;
 pub use arch::Arch;
 pub use builtin::{Builtin, Entry};
 pub use evaluate::{Call, evaluate, lets_through};
+pub use load::{Conditions, load, parse};
 pub use profile::{Action, Comparison, Profile, Rule, Test};
 pub use tree::compile;
 

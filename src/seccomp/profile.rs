@@ -1,6 +1,7 @@
 //! What a filter lets through, as plain data.
 
 use super::arch::Arch;
+use std::fmt;
 
 /// What is done when a system call is made. Ordered as seccomp(2) has them: what is stricter comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,6 +71,27 @@ pub struct Test {
     pub comparison: Comparison,
     /// With what.
     pub value: u64,
+}
+
+/// As a file has it.
+impl fmt::Display for Test {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Test {
+            argument, value, ..
+        } = self;
+        let sign = match self.comparison {
+            Comparison::MaskedEqual(mask) => {
+                return write!(f, "arg{argument} & {mask:#x} == {value:#x}");
+            }
+            Comparison::NotEqual => "!=",
+            Comparison::Less => "<",
+            Comparison::LessOrEqual => "<=",
+            Comparison::Equal => "==",
+            Comparison::GreaterOrEqual => ">=",
+            Comparison::Greater => ">",
+        };
+        write!(f, "arg{argument} {sign} {value:#x}")
+    }
 }
 
 /// What is done with one system call, if all tests hold.

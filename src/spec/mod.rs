@@ -5,13 +5,16 @@
 #![forbid(unsafe_code)]
 
 mod capability;
+mod filter;
 mod identity;
+mod kept;
 mod mount;
 mod mount_words;
 mod rung;
 mod text;
 
 pub use capability::{Capabilities, Capability};
+pub use filter::Seccomp;
 pub use identity::{IdRange, User};
 pub use mount::{Content, Kernel, Missing, Mount};
 pub use rung::Rung;
@@ -98,6 +101,9 @@ pub struct Spec {
     /// Capabilities that it has not, of those that it has by default.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cap_drop: Vec<Capability>,
+    /// Which system calls get through.
+    #[serde(skip_serializing_if = "is_default")]
+    pub seccomp: Seccomp,
     /// Whether a host that refuses something is an error, where rootlet would otherwise step down and say so.
     pub strict: bool,
     /// Steps down that are errors, of those that rootlet makes by itself.
@@ -140,6 +146,7 @@ impl Default for Spec {
             allow_new_privs: false,
             cap_add: Vec::new(),
             cap_drop: Vec::new(),
+            seccomp: Seccomp::Default,
             strict: false,
             require: Vec::new(),
             optional: Vec::new(),

@@ -14,7 +14,7 @@ pub use refusals::refuse;
 use super::ParentStep;
 use super::arena::Arena;
 use super::setup::{self, Setup, Slots, must};
-use crate::child::step::{Instruction, Slot, Step, Text};
+use crate::child::step::{FilterOf, Instruction, Slot, Step, Text};
 use crate::error::{Error, Result};
 use crate::host::Facts;
 use crate::host::tree::Kind;
@@ -53,7 +53,12 @@ impl Confinement {
         let slot = slots.next();
         let mut confinement = Confinement {
             filter: filter::compile(&filter::rules(narrows, attributes)),
-            command: vec![Step::Restrict { slot }, Step::Filter { attributes }],
+            command: vec![
+                Step::Restrict { slot },
+                Step::Filter {
+                    of: FilterOf::Files { attributes },
+                },
+            ],
             notes: vec![note(spec, facts, version, attributes)],
             ..Confinement::default()
         };

@@ -1,7 +1,7 @@
 //! The steps of the processes inside in words.
 
 use super::{Description, clone_flags, described, names, signal_name};
-use crate::child::step::{Question, Slot, Step};
+use crate::child::step::{FilterOf, Question, Slot, Step};
 use crate::plan::Plan;
 use crate::plan::confine::rights;
 use crate::spec::Capabilities;
@@ -424,6 +424,14 @@ impl Plan {
                 "PR_SET_NO_NEW_PRIVS(2const)",
                 "no set-user-id program gives this process or its children more than they have",
             ),
+            Step::Filter { of } => self.filter(of),
+            Step::ListenToFilter => described(
+                self.install(FilterOf::Command),
+                self.seccomp_call(FilterOf::Command, "SECCOMP_FILTER_FLAG_NEW_LISTENER"),
+                "seccomp_unotify(2)",
+                "what the filter does not let through is told to the launcher, which writes it down and refuses it as the \
+                 filter would",
+            ),
             Step::ScopeSockets => described(
                 "keep abstract sockets of the host out of reach",
                 "landlock_create_ruleset(LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET); landlock_restrict_self()",
@@ -472,21 +480,6 @@ impl Plan {
                 "landlock(7)",
                 "for good, for this process and all that come from it; none of them can trace a process outside, or send it \
                  a signal if that is scoped",
-            ),
-            Step::Filter { attributes } => described(
-                "install the system call filter",
-                format!(
-                    "seccomp(SECCOMP_SET_MODE_FILTER, {} instructions)",
-                    self.filter.len()
-                ),
-                "seccomp(2)",
-                match attributes {
-                    true => {
-                        "refuses what gets around Landlock: to change modes, owners, times and extended attributes \
-                         (chmod, chown, utimensat, setxattr), io_uring; and new namespaces, mounts, TIOCSTI"
-                    }
-                    false => "refuses new namespaces, mounts, io_uring and TIOCSTI",
-                },
             ),
             Step::LeaveOut => described(
                 "leave it out",
@@ -604,6 +597,47 @@ fn limit_capabilities(kept: u64, ambient: u64) -> Description {
             shown(kept)
         ),
     )
+}
+
+impl Plan {
+    fn filter(&self, of: FilterOf) -> Description {
+        let reason = match of {
+            FilterOf::Command => {
+                "system calls that the filter does not let through are refused, to this process and all that it starts, for \
+                 good; docs/seccomp.md says which, and why"
+            }
+            FilterOf::Init => "the same for init, now that it has nothing left to do but to wait",
+            FilterOf::Files { attributes: true } => {
+                "refuses what gets around Landlock: to change modes, owners, times and extended attributes (chmod, chown, \
+                 utimensat, setxattr), io_uring; and new namespaces, mounts, TIOCSTI"
+            }
+            FilterOf::Files { attributes: false } => {
+                "refuses new namespaces, mounts, io_uring and TIOCSTI"
+            }
+        };
+        described(
+            self.install(of),
+            self.seccomp_call(of, "0"),
+            "seccomp(2)",
+            reason,
+        )
+    }
+
+    /// What is attempted with one of the filters.
+    fn install(&self, of: FilterOf) -> String {
+        match of {
+            FilterOf::Command => {
+                format!("install the system call filter {}", self.enforced.seccomp)
+            }
+            FilterOf::Init => "install init's system call filter".to_string(),
+            FilterOf::Files { .. } => "install the system call filter for files".to_string(),
+        }
+    }
+
+    fn seccomp_call(&self, of: FilterOf, flags: &str) -> String {
+        let size = self.filters[of.index()].len();
+        format!("seccomp(SECCOMP_SET_MODE_FILTER, {flags}, {size} instructions)")
+    }
 }
 
 fn asked(question: Question) -> (&'static str, &'static str) {
