@@ -62,7 +62,7 @@ pub enum Event {
         /// When: nanoseconds of the real-time clock.
         nanos: u64,
     },
-    /// The command's filter did not let this call through; only where somebody listens ([`Plan::listening`]).
+    /// The command's filter did not let this call through; only where somebody listens ([`crate::Plan::listening`]).
     Refused(Call),
     /// The outer side of the command's terminal.
     Terminal(OwnedFd),

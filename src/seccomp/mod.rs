@@ -1,6 +1,6 @@
 //! Filters of system calls: from a [`Profile`] to the program that the kernel runs (seccomp(2)).
 //!
-//! Those of rootlet's own are made when rootlet is built; build.rs uses the very same [`tree`]. A file is compiled when it is
+//! Those of rootlet's own are made when rootlet is built; build.rs uses the very same code ([`compile`]). A file is compiled when it is
 //! first used, and then kept in a cache.
 //!
 //! ```
