@@ -157,11 +157,6 @@ pub fn mask(task: &mut Task<'_>, target: Text, file: Slot, directory: Slot) -> R
         )?,
         Ok(_) => ::rustix::mount::mount_bind(c"/dev/null", path)?,
     }
-    for slot in [file, directory] {
-        if task.slot(slot) >= 0 {
-            close_slot(task, slot);
-        }
-    }
     Ok(())
 }
 

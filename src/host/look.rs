@@ -8,6 +8,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+/// How many names are looked at below a directory, before it is taken to hold something to write: to look at more would
+/// take as long as the overlay that might be saved.
+const MOST_NAMES: usize = 64;
+
 /// What a name in a directory stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EntryKind {
@@ -50,8 +54,8 @@ pub trait Look {
     /// The size of a regular file in bytes; none when it is no regular file, or gone.
     fn size(&self, file: &Path) -> Option<u64>;
 
-    /// Whether the caller may be able to write anything in `directory`, as far as one look tells: it may write to the
-    /// directory itself or to a file in it, or there is a directory in it, or it cannot be listed but searched.
+    /// Whether the caller may be able to write anything in `directory` or below: it may write to a file or a
+    /// directory, or a directory cannot be listed but searched, or there is too much to look at.
     fn may_hold_something_to_write(&self, directory: &Path) -> bool;
 }
 
@@ -98,24 +102,37 @@ impl Look for ThisMachine {
     }
 
     fn may_hold_something_to_write(&self, directory: &Path) -> bool {
-        let Ok(fd) = open(directory) else {
-            return self.may_search(directory);
-        };
-        // Access to a directory that can be listed but not searched is refused for every name in it, and rightly so.
-        let mut found = may(&fd, c".", Access::WRITE_OK);
-        if !found {
-            let listed = each_name(&fd, |name, kind| {
-                found = match kind {
-                    FileType::Symlink => false,
-                    FileType::Directory => may(&fd, c".", Access::EXEC_OK),
-                    _ => may(&fd, name, Access::WRITE_OK),
-                };
-                !found
-            });
-            found |= listed.is_err();
+        match open(directory) {
+            Ok(fd) => may_hold_something(&fd, &mut { MOST_NAMES }),
+            Err(_) => self.may_search(directory),
         }
-        found
     }
+}
+
+/// Whether `directory` may hold something to write; `left` is how many names may still be looked at.
+fn may_hold_something(directory: &OwnedFd, left: &mut usize) -> bool {
+    // Access to a directory that can be listed but not searched is refused for every name in it, and rightly so.
+    if may(directory, c".", Access::WRITE_OK) {
+        return true;
+    }
+    let mut names = Vec::new();
+    let listed = each_name(directory, |name, kind| {
+        if kind != FileType::Symlink {
+            names.push((name.to_owned(), kind));
+        }
+        names.len() <= *left
+    });
+    if listed.is_err() || names.len() > *left {
+        return true;
+    }
+    *left -= names.len();
+    names.iter().any(|(name, kind)| match kind {
+        FileType::Directory => match open_in(directory, name) {
+            Ok(below) => may_hold_something(&below, left),
+            Err(_) => may(directory, name, Access::EXEC_OK),
+        },
+        _ => may(directory, name, Access::WRITE_OK),
+    })
 }
 
 /// access(2) of the caller's real ids, which are the effective ones: rootlet is never set-user-ID.
@@ -124,8 +141,12 @@ fn may(directory: impl AsFd, path: impl rustix::path::Arg, access: Access) -> bo
 }
 
 fn open(directory: &Path) -> rustix::io::Result<OwnedFd> {
+    open_in(CWD, directory)
+}
+
+fn open_in(at: impl AsFd, directory: impl rustix::path::Arg) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::open(directory, flags, Mode::empty())
+    rustix::fs::openat(at, directory, flags, Mode::empty())
 }
 
 /// Calls `with` for each name and its type until it says false.

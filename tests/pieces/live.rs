@@ -189,15 +189,33 @@ fn a_look_tells_where_nothing_can_be_written() {
         std::fs::set_permissions(file, PermissionsExt::from_mode(0o400)).unwrap();
         std::os::unix::fs::symlink(dir.path(), dir.at("link")).unwrap();
     };
+    let below = |dir: &Dir, mode| {
+        let inner = dir.directory("above/inner");
+        let above = dir.at("above");
+        std::fs::set_permissions(inner, PermissionsExt::from_mode(mode)).unwrap();
+        std::fs::set_permissions(above, PermissionsExt::from_mode(0o500)).unwrap();
+    };
+    // More than are looked at.
+    let many = |dir: &Dir| {
+        for number in 0..1000 {
+            let file = dir.file(&number.to_string(), "");
+            std::fs::set_permissions(file, PermissionsExt::from_mode(0o400)).unwrap();
+        }
+    };
     assert!(!may_hold(0o500, |_| ()));
     assert!(!may_hold(0o500, locked));
     assert!(!may_hold(0o000, |dir| drop(dir.file("file", ""))));
     // Listed, but not searched: the names lead nowhere.
     assert!(!may_hold(0o400, |dir| drop(dir.directory("directory"))));
+    assert!(!may_hold(0o500, |dir| below(dir, 0o500)));
 
     assert!(may_hold(0o700, |_| ()));
     assert!(may_hold(0o500, |dir| drop(dir.file("file", ""))));
     assert!(may_hold(0o500, |dir| drop(dir.directory("directory"))));
+    assert!(may_hold(0o500, |dir| below(dir, 0o700)));
+    // Searched, but not listed: who knows.
+    assert!(may_hold(0o500, |dir| below(dir, 0o100)));
+    assert!(may_hold(0o500, many));
     // Searched, but not listed: who knows.
     assert!(may_hold(0o100, |_| ()));
     assert!(!ThisMachine.may_hold_something_to_write(Path::new("/nowhere")));
