@@ -111,17 +111,20 @@ fn unlink(parent: BorrowedFd<'_>, name: &CStr) -> rustix::io::Result<bool> {
 }
 
 /// Removes an upper directory, if it is empty, and a work directory with what the kernel leaves in that of a volatile
-/// overlay: names that are known need not be looked for.
+/// overlay: names that are known need not be looked for. What does not work out, the search does.
 fn remove_known(upper: &Path, work: &Path) {
     use std::fs::{Permissions, remove_dir, remove_file, set_permissions};
     let inner = work.join("work");
-    let mark = inner.join("incompat/volatile");
-    // What does not work out, the search does.
-    let _ = set_permissions(&inner, Permissions::from_mode(0o700))
-        .and_then(|()| remove_file(mark.join("dirty")))
-        .and_then(|()| remove_dir(&mark))
-        .and_then(|()| remove_dir(inner.join("incompat")))
-        .and_then(|()| remove_dir(&inner))
+    let incompatible = inner.join("incompat");
+    let volatile = incompatible.join("volatile");
+    // The kernel has made them so that nobody may search them.
+    let made = [&inner, &incompatible, &volatile];
+    let open = |path| set_permissions(path, Permissions::from_mode(0o700));
+    let _ = made
+        .iter()
+        .try_for_each(open)
+        .and_then(|()| remove_file(volatile.join("dirty")))
+        .and_then(|()| made.iter().rev().try_for_each(remove_dir))
         .and_then(|()| remove_dir(work));
     let _ = remove_dir(upper);
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// How many names are looked at below a directory, before it is taken to hold something to write: to look at more would
 /// take as long as the overlay that might be saved.
-const MOST_NAMES: usize = 64;
+const MOST_NAMES: usize = 40;
 
 /// What a name in a directory stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
