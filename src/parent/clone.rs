@@ -98,6 +98,9 @@ struct Keeping<'a> {
 }
 
 /// Makes the process that keeps the caller's terminal: see [`child::keep_terminal`].
+///
+/// A function of its own: the stack, in the frame of the caller, would cost every launch eight page faults.
+#[inline(never)]
 pub fn terminal_keeper(
     terminal: RawFd,
     life: RawFd,
