@@ -12,6 +12,9 @@ pub use crate::sys::seccomp::Instruction;
 pub enum FilterOf {
     /// The command's: what was asked for.
     Command,
+    /// The same, which init takes before it starts the command, and the command inherits: the kernel takes a filter in
+    /// once, which costs it more than anything else of the confinement.
+    Both,
     /// init's.
     Init,
     /// The command's as well, where there are no namespaces: what Landlock knows nothing of.
@@ -25,7 +28,7 @@ impl FilterOf {
     /// Its place among the task's.
     pub const fn index(self) -> usize {
         match self {
-            FilterOf::Command => 0,
+            FilterOf::Command | FilterOf::Both => 0,
             FilterOf::Init => 1,
             FilterOf::Files { .. } => 2,
         }
@@ -340,8 +343,8 @@ pub enum Step {
         slot: Slot,
     },
     /// seccomp(2): from here on only the system calls that a filter lets through. It needs no_new_privs, or CAP_SYS_ADMIN
-    /// in the user namespace. The command's own is the last step before the exec, for which alone it has to leave room:
-    /// nothing is reported and no name is set after it.
+    /// in the user namespace. One of the command's own is the last step before the exec, for which alone it has to leave
+    /// room: nothing is reported and no name is set after it.
     Filter {
         /// Whose.
         of: FilterOf,

@@ -1,7 +1,8 @@
 //! Which filters of system calls there are, and who gets them.
 
 use super::Plan;
-use crate::child::step::{FAILED, FilterOf, Step};
+use super::setup::must;
+use crate::child::step::{Entry, FAILED, FilterOf, Step};
 use crate::error::{Error, Result};
 use crate::host::Facts;
 use crate::seccomp::{self, Action, Arch, Builtin, Call, Instruction};
@@ -54,21 +55,40 @@ fn refuse_hopeless(path: &std::path::Path, filter: &[Instruction]) -> Result<()>
     Ok(())
 }
 
+/// Whether init takes the command's filter, and the command inherits it: where that leaves room for the steps of both.
+fn is_shared(spec: &Spec) -> bool {
+    spec.init && matches!(spec.seccomp, Seccomp::Default | Seccomp::Sandbox)
+}
+
+/// What init does before it starts the command. It has CAP_SYS_ADMIN in namespaces of its own, by which it needs no
+/// no_new_privs for it, which the command may not be meant to have.
+pub fn before_the_command(spec: &Spec) -> Vec<Step> {
+    let install = Step::Filter { of: FilterOf::Both };
+    match (is_shared(spec), spec.namespaces) {
+        (false, _) => Vec::new(),
+        (true, true) => vec![install],
+        (true, false) => vec![Step::NoNewPrivileges, install],
+    }
+}
+
 /// The command's last step before its exec.
 pub fn of_command(spec: &Spec) -> Option<Step> {
     let of = FilterOf::Command;
-    (spec.seccomp != Seccomp::None).then_some(Step::Filter { of })
+    let own = spec.seccomp != Seccomp::None && !is_shared(spec);
+    own.then_some(Step::Filter { of })
 }
 
-/// What init does when it has started the command. It executes nothing, so that it can do without new privileges whatever
-/// the command may have.
+/// What init does when it has started the command.
 pub fn of_init(spec: &Spec) -> Vec<Step> {
-    let of = FilterOf::Init;
     match spec.seccomp {
         Seccomp::None => Vec::new(),
-        _ => vec![Step::NoNewPrivileges, Step::Filter { of }],
+        _ if is_shared(spec) => Vec::new(),
+        _ => OF_INIT.to_vec(),
     }
 }
+
+/// It executes nothing, so that it can do without new privileges whatever the command may have.
+const OF_INIT: [Step; 2] = [Step::NoNewPrivileges, Step::Filter { of: FilterOf::Init }];
 
 impl Plan {
     /// The same plan with somebody who listens to the command's filter: what it refuses is told, and answered by the
@@ -89,6 +109,7 @@ impl Plan {
                 Error::usage("--seccomp-trace needs an init").with_hint("leave out --no-init")
             );
         }
+        separate(&mut self.init, &mut self.command);
         let listened = filter.iter().map(leave_to_listener).collect();
         self.listened = Some(std::mem::replace(filter, listened));
         for entry in self.init.iter_mut().chain(&mut self.command) {
@@ -102,6 +123,22 @@ impl Plan {
         }
         Ok(self)
     }
+}
+
+/// Gives init and the command a filter each, where they had one in common: nobody listens to init's.
+fn separate(init: &mut Vec<Entry>, command: &mut Vec<Entry>) {
+    let both = must(Step::Filter { of: FilterOf::Both });
+    if !init.contains(&both) {
+        return;
+    }
+    init.retain(|entry| *entry != both);
+    let supervise = init.len().saturating_sub(1);
+    init.splice(supervise..supervise, OF_INIT.map(must));
+    let exec = command.len().saturating_sub(1);
+    let own = Step::Filter {
+        of: FilterOf::Command,
+    };
+    command.insert(exec, must(own));
 }
 
 /// What a filter would refuse is left to who listens.

@@ -308,6 +308,7 @@ pub fn init_list(spec: &Spec, facts: &Facts, tty: bool, arena: &mut Arena) -> Re
         list.push(must(Step::Untie));
     }
     let shared_group = !tty && facts.controlling_terminal;
+    list.extend(filter::before_the_command(spec).into_iter().map(must));
     list.push(must(Step::SpawnCommand {
         foreign_pids: !sweep,
         listened: false,

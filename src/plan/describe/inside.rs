@@ -606,6 +606,10 @@ impl Plan {
                 "system calls that the filter does not let through are refused, to this process and all that it starts, for \
                  good; docs/seccomp.md says which, and why"
             }
+            FilterOf::Both => {
+                "system calls that the filter does not let through are refused, to init, to the command, which inherits it, and \
+                 to all that it starts, for good; docs/seccomp.md says which, and why"
+            }
             FilterOf::Init => "the same for init, now that it has nothing left to do but to wait",
             FilterOf::Files { attributes: true } => {
                 "refuses what gets around Landlock: to change modes, owners, times and extended attributes (chmod, chown, \
@@ -626,7 +630,7 @@ impl Plan {
     /// What is attempted with one of the filters.
     fn install(&self, of: FilterOf) -> String {
         match of {
-            FilterOf::Command => {
+            FilterOf::Command | FilterOf::Both => {
                 format!("install the system call filter {}", self.enforced.seccomp)
             }
             FilterOf::Init => "install init's system call filter".to_string(),
