@@ -13,6 +13,8 @@ pub enum Kind {
     Usage,
     /// The kernel refused a step of the launch.
     Setup,
+    /// No control group could be made for the limits, and nothing was started.
+    Limits,
     /// The command was found, but cannot be executed.
     NotExecutable,
     /// There is no such command.
@@ -73,7 +75,7 @@ impl Error {
     /// executed or is not there, as env(1), docker and POSIX shells have it.
     pub fn exit_status(&self) -> u8 {
         match self.kind {
-            Kind::Usage | Kind::Setup => 125,
+            Kind::Usage | Kind::Setup | Kind::Limits => 125,
             Kind::NotExecutable => 126,
             Kind::NotFound => 127,
         }

@@ -44,6 +44,9 @@ fn facts(spec: &Spec) -> Facts {
         has_sys: false,
         landlock: None,
         tree: Default::default(),
+        cgroups: None,
+        limits_hold: true,
+        hard_limits: Vec::new(),
     }
 }
 

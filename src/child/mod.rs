@@ -27,6 +27,7 @@ use ::rustix::termios::{Termios, Winsize};
 
 mod capabilities;
 mod files;
+mod group;
 mod init;
 mod mounts;
 mod network;
@@ -35,6 +36,7 @@ pub mod step;
 mod terminal;
 mod walk;
 
+pub use group::{end_group, keep_group, remove_group};
 pub use network::Network;
 pub use terminal::keep_terminal;
 

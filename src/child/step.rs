@@ -313,6 +313,15 @@ pub enum Step {
         /// Whether init has to end what is left; otherwise the kernel does, with the PID namespace.
         sweep: bool,
     },
+    /// prlimit(2): what the command's process may have at most of something, and its descendants each.
+    SetLimit {
+        /// The kernel's number of RLIMIT_*.
+        resource: u8,
+        /// What is enforced.
+        soft: u64,
+        /// Up to which it may be raised inside.
+        hard: u64,
+    },
     /// prctl(PR_SET_NO_NEW_PRIVS).
     NoNewPrivileges,
     /// landlock_create_ruleset(2) and landlock_restrict_self(2): abstract unix sockets of others cannot be connected to

@@ -98,6 +98,11 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
                 },
             )
         }
+        Step::SetLimit {
+            resource,
+            soft,
+            hard,
+        } => sys::set_limit(resource, soft, hard),
         Step::Unshare { flag } => sys::unshare(flag),
         Step::StartNetwork => network::start(task),
         Step::JoinNetwork => network::join(task),

@@ -3,6 +3,7 @@
 use rootlet::child::record::Process;
 use rootlet::child::step::Step;
 use rootlet::error::Error;
+use rootlet::parent::Usage;
 use rootlet::plan::describe::signal_name;
 use rootlet::plan::explain::process_name;
 use rootlet::plan::{Enforced, ParentStep};
@@ -23,6 +24,8 @@ pub struct Report {
     refused: Vec<Call>,
     /// Namespaces that stayed the host's.
     kept: Vec<&'static str>,
+    /// What the container has used, where that is counted.
+    used: Option<Usage>,
 }
 
 impl Report {
@@ -33,6 +36,7 @@ impl Report {
             stepped_down: Vec::new(),
             refused: Vec::new(),
             kept: Vec::new(),
+            used: None,
         }
     }
 
@@ -68,22 +72,16 @@ impl Report {
 
     /// Tells how it ended.
     pub fn end(&mut self, outcome: &Result<Outcome, Error>) -> Result<(), Error> {
+        let exited = |code, signal, timed_out| StatusLine::Exited {
+            code,
+            signal,
+            timed_out,
+            usage: self.used,
+        };
         let line = match outcome {
-            Ok(Outcome::Exited(code)) => StatusLine::Exited {
-                code: Some(*code),
-                signal: None,
-                timed_out: false,
-            },
-            Ok(Outcome::Killed(signal)) => StatusLine::Exited {
-                code: None,
-                signal: Some(*signal),
-                timed_out: false,
-            },
-            Ok(Outcome::TimedOut) => StatusLine::Exited {
-                code: None,
-                signal: None,
-                timed_out: true,
-            },
+            Ok(Outcome::Exited(code)) => exited(Some(*code), None, false),
+            Ok(Outcome::Killed(signal)) => exited(None, Some(*signal), false),
+            Ok(Outcome::TimedOut) => exited(None, None, true),
             Err(error) => StatusLine::Failed {
                 error: error.to_string(),
                 errno: error.errno,
@@ -159,6 +157,16 @@ impl Observer for Report {
                     eprintln!("rootlet: {error}");
                 }
             }
+            Event::Used(usage) => {
+                self.used = Some(usage);
+                if let (Some(kills @ 1..), Some(limits)) = (usage.oom_kills, &plan.enforced.limits)
+                    && let Some(memory) = limits.limits.memory
+                {
+                    eprintln!(
+                        "rootlet: note: --memory {memory} was reached, and the kernel ended processes for it: {kills}"
+                    );
+                }
+            }
             Event::Stopped(signal) => {
                 log::info!("the command was stopped by {}", signal_name(signal))
             }
@@ -209,6 +217,9 @@ enum StatusLine<'a> {
         code: Option<i32>,
         signal: Option<i32>,
         timed_out: bool,
+        /// What it has used, where there was a control group.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        usage: Option<Usage>,
     },
     /// There was no command to end.
     Failed {

@@ -4,14 +4,17 @@ use super::report::{Report, StatusFile};
 use super::written;
 use clap::builder::{OsStringValueParser, PossibleValuesParser};
 use clap::{Arg, ArgAction, Command};
+use rootlet::error::{Error, Kind};
 use rootlet::front::flags::{FLAGS, Flag, TRY, Value};
 use rootlet::front::line::Line;
 use rootlet::front::request::{Format, Request};
 use rootlet::front::spec_file;
+use rootlet::host::cgroup::Cgroups;
 use rootlet::plan::explain::Explanation;
 use rootlet::preset::need_namespaces;
 use rootlet::preset::sandbox::{self, Look};
-use rootlet::{Facts, Plan, Spec, parent};
+use rootlet::spec::WhenRefused;
+use rootlet::{Facts, Outcome, Plan, Spec, parent};
 
 /// The command that clap knows by the same options. It never runs anything: it has the words for help and for what is
 /// wrong with a line that [`Line::read`] does not read.
@@ -136,10 +139,15 @@ pub fn carry_out(request: Request) -> anyhow::Result<u8> {
     if print_spec {
         return print(&spec_file::print(&spec)?);
     }
-    let mut plan = Plan::new(&spec, &Facts::gather(&spec)?)?;
-    if seccomp_trace {
-        plan = plan.listening()?;
-    }
+    let facts = Facts::gather(&spec)?;
+    let planned = |facts: &Facts| -> Result<Plan, Error> {
+        let plan = Plan::new(&spec, facts)?;
+        match seccomp_trace {
+            true => plan.listening(),
+            false => Ok(plan),
+        }
+    };
+    let plan = planned(&facts)?;
     log::info!(
         "{} steps planned",
         plan.setup.len() + plan.init.len() + plan.command.len()
@@ -149,6 +157,27 @@ pub fn carry_out(request: Request) -> anyhow::Result<u8> {
     }
     let status = status_fd.map(StatusFile::open).transpose()?;
     let mut report = Report::new(trace, status);
+    let mut outcome = launch(&plan, trace, &mut report);
+    // Whether systemd gives a group is only known when it has been asked. Nothing was started then.
+    if let Err(refused) = &outcome
+        && refused.kind == Kind::Limits
+        && spec.limits.when_refused != WhenRefused::Must
+    {
+        let facts = Facts {
+            cgroups: Some(Cgroups::Refused(refused.to_string())),
+            ..facts
+        };
+        outcome = planned(&facts).and_then(|plan| launch(&plan, trace, &mut report));
+    }
+    // The command's end is the truth, whether or not it could be written down.
+    if let Err(error) = report.end(&outcome) {
+        eprintln!("rootlet: {error}");
+    }
+    Ok(outcome?.exit_status())
+}
+
+/// Tells what had to be stepped down from already, and launches.
+fn launch(plan: &Plan, trace: bool, report: &mut Report) -> Result<Outcome, Error> {
     plan.notes
         .iter()
         .cloned()
@@ -157,19 +186,11 @@ pub fn carry_out(request: Request) -> anyhow::Result<u8> {
         .iter()
         .cloned()
         .for_each(|note| report.note(note));
-    launch(&plan, trace, report)
-}
-
-fn launch(plan: &Plan, trace: bool, mut report: Report) -> anyhow::Result<u8> {
-    let outcome = parent::supervise(plan, trace, &mut report);
+    let outcome = parent::supervise(plan, trace, report);
     if plan.listened.is_some() {
         report.refusals(&plan.enforced.seccomp);
     }
-    // The command's end is the truth, whether or not it could be written down.
-    if let Err(error) = report.end(&outcome) {
-        eprintln!("rootlet: {error}");
-    }
-    Ok(outcome?.exit_status())
+    outcome
 }
 
 fn explained(explanation: &Explanation, format: Format) -> anyhow::Result<String> {

@@ -12,8 +12,9 @@ pub use report::{Json, apparmor_profile, text};
 use crate::child::step::Question;
 use crate::error::Result;
 use crate::host::cause::{Cause, cause};
+use crate::host::cgroup::Cgroups;
 use crate::host::gate::{Answer, Gate};
-use crate::host::place::{Cgroups, Place};
+use crate::host::place::Place;
 use crate::host::remedy::Remedy;
 use crate::parent::{ask, attempt};
 use crate::sys;
@@ -106,10 +107,8 @@ fn tried(gate: Gate, ids: (u32, u32), place: &Place) -> Result<Tried> {
             Answer::Killed(libc::SIGSYS)
         }
         Some(plan) => attempt(&plan).answer,
-        None => match place.cgroups {
-            Cgroups::Delegated { .. } => Answer::Works,
-            _ => Answer::Absent,
-        },
+        None if place.cgroups.refusal(&[]).is_none() => Answer::Works,
+        None => Answer::Absent,
     };
     Ok(match answer {
         Answer::Works => Tried::Works,
@@ -129,6 +128,7 @@ fn detail(gate: Gate, place: &Place) -> Option<String> {
         }
         Gate::Cgroups => match &place.cgroups {
             Cgroups::Delegated { controllers, .. } => Some(controllers.clone()),
+            Cgroups::OnRequest(bus) => Some(format!("asked of systemd at {}", bus.display())),
             _ => None,
         },
         _ => None,

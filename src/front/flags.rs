@@ -205,6 +205,34 @@ pub static FLAGS: &[Flag] = &[
         |to, value| add_once(&mut to.spec.optional, word(value)))
         .list_of("LIST", &["ids", "ipc", "uts", "cgroup", "time", "attributes"]).repeatable(),
 
+    Flag::new("Limits", "memory", "How much memory the container may have: 512m, 1.5g, …",
+        |to, value| put(&mut to.spec.limits.memory, parsed(value).map(Some)))
+        .short('m').takes_hyphen("SIZE"),
+    Flag::new("Limits", "memory-swap", "How much memory and swap together; -1 is as much swap as there is",
+        |to, value| put(&mut to.spec.limits.memory_swap, parsed(value).map(Some)))
+        .takes_hyphen("SIZE"),
+    Flag::new("Limits", "cpus", "How many processors' worth of time the container may have, such as 0.5",
+        |to, value| put(&mut to.spec.limits.cpus, parsed(value).map(Some)))
+        .takes_hyphen("N"),
+    Flag::new("Limits", "pids-limit", "How many processes and threads the container may have; -1 is no limit",
+        |to, value| put(&mut to.spec.limits.pids, pids(value)))
+        .takes_hyphen("N"),
+    Flag::new("Limits", "io-weight", "The container's share of a busy disk, from 1 to 10000; 100 is that of others",
+        |to, value| put(&mut to.spec.limits.io_weight, number("io weight", value).map(Some)))
+        .takes_hyphen("N"),
+    Flag::new("Limits", "limits", "Where there is no control group for these: fail, go on without, or limit each process",
+        |to, value| put(&mut to.spec.limits.when_refused, word(value)))
+        .one_of("WHEN", &["must", "try", "rlimit"]),
+    Flag::new("Limits", "ulimit", "Limit each process, in the words of `ulimit`: nofile, nproc, core, … (repeatable)",
+        |to, value| add(&mut to.spec.ulimits, parsed(value)))
+        .takes("NAME=SOFT[:HARD]").repeatable(),
+    Flag::new("Limits", "oom-score-adj", "How willingly the kernel ends the container for want of memory, -1000 to 1000",
+        |to, value| put(&mut to.spec.oom_score_adj, number("oom score", value).map(Some)))
+        .takes_hyphen("N"),
+    Flag::new("Limits", "nice", "The nice value, from -20 to 19: how willingly it leaves the processors to others",
+        |to, value| put(&mut to.spec.nice, number("nice value", value).map(Some)))
+        .takes_hyphen("N"),
+
     Flag::new("Spec", "spec", "Read the spec from FILE (TOML; - is stdin); flags add to it",
         |to, value| to.add_spec(&path("spec file", value)?))
         .takes("FILE"),
@@ -347,6 +375,19 @@ fn seconds(value: &OsStr) -> Result<i64> {
             "clock offset {value:?} is not a whole number of seconds"
         ))
     })
+}
+
+fn number<T: FromStr>(what: &str, value: &OsStr) -> Result<T> {
+    let number = value.to_str().and_then(|text| text.parse().ok());
+    number.ok_or_else(|| Error::usage(format!("{what} {value:?} is not a number that it can be")))
+}
+
+/// Docker's -1 is no limit.
+fn pids(value: &OsStr) -> Result<Option<u64>> {
+    match value == "-1" {
+        true => Ok(None),
+        false => number("pids limit", value).map(Some),
+    }
 }
 
 fn descriptor(value: &OsStr) -> Result<i32> {

@@ -84,8 +84,8 @@ mod tests {
     use super::*;
     use crate::front::flags::{FLAGS, Flag, Value};
     use crate::spec::{
-        AbstractSockets, Capability, Landlock, Missing, Mount, Net, Proc, Root, Rung, Seccomp,
-        Share, Stdio, Tty, User,
+        AbstractSockets, Capability, Landlock, Limits, MemorySwap, Missing, Mount, Net, Proc, Root,
+        Rung, Seccomp, Share, Size, Stdio, Tty, User, WhenRefused,
     };
     use std::ffi::OsString;
     use std::time::Duration;
@@ -146,6 +146,7 @@ mod tests {
             (_, "file") => vec!["/a=/b"],
             (_, "spec" | "profile") => vec![file.0.to_str().unwrap()],
             (_, "env-file") => vec!["/proc/self/status"],
+            (_, "ulimit") => vec!["core=1"],
             _ => vec!["7"],
         };
         let meaning = |flag: &Flag, value: &str| {
@@ -165,6 +166,7 @@ mod tests {
                     "landlock",
                     "abstract-sockets",
                     "root",
+                    "limits",
                 ]
                 .contains(&flag.long),
             );
@@ -248,6 +250,22 @@ mod tests {
             "proc,open-tree",
             "--optional",
             "cgroup",
+            "-m",
+            "64m",
+            "--memory-swap=-1",
+            "--cpus",
+            "0.5",
+            "--pids-limit",
+            "9",
+            "--io-weight=50",
+            "--limits",
+            "try",
+            "--ulimit",
+            "nofile=5:6",
+            "--oom-score-adj",
+            "-5",
+            "--nice",
+            "3",
             "--print-spec",
             "--explain=json",
             "--trace",
@@ -289,6 +307,17 @@ mod tests {
                 stdio: Stdio::Pipe,
                 landlock: Landlock::Auto,
                 timeout: Some(Duration::from_secs(90)),
+                limits: Limits {
+                    memory: Some(Size(64 << 20)),
+                    memory_swap: Some(MemorySwap::Unlimited),
+                    cpus: Some("0.5".parse().unwrap()),
+                    pids: Some(9),
+                    io_weight: Some(50),
+                    when_refused: WhenRefused::Try,
+                },
+                ulimits: vec!["nofile=5:6".parse().unwrap()],
+                oom_score_adj: Some(-5),
+                nice: Some(3),
                 allow_new_privs: true,
                 cap_add: vec![Capability::Number(12), Capability::Number(0)],
                 cap_drop: vec![Capability::All],
@@ -388,6 +417,17 @@ mod tests {
             ),
             (["--status-fd", "2147483648"], "descriptor \"2147483648\""),
             (["--timeout", "0"], "is not a duration"),
+            (
+                ["--memory", "much"],
+                "size \"much\" is not one such as 512m",
+            ),
+            (
+                ["--cpus", "-1"],
+                "cpus \"-1\" is not a number of processors",
+            ),
+            (["--pids-limit", "few"], "pids limit \"few\""),
+            (["--ulimit", "files=1"], "the names are cpu"),
+            (["--nice", "x"], "nice value \"x\""),
             (["-v", ""], "the source is empty"),
             (["-w", ""], "workdir \"\": the path is empty"),
             (["--spec", ""], "spec file \"\": the path is empty"),

@@ -56,8 +56,8 @@ pub fn add(base: &Spec, path: &Path) -> Result<Spec> {
 }
 
 /// Lists whose entries are added; others stand for one another.
-const ADDED: [&str; 8] = [
-    "share", "cap-add", "cap-drop", "require", "optional", "env", "pass-fds", "mounts",
+const ADDED: [&str; 9] = [
+    "share", "cap-add", "cap-drop", "require", "optional", "env", "pass-fds", "ulimits", "mounts",
 ];
 
 /// Where the profile `name` is: a path if there is a / in it, else NAME.toml among the user's profiles.
@@ -132,8 +132,8 @@ pub fn read_env(path: &Path) -> Result<Vec<std::ffi::OsString>> {
 mod tests {
     use super::*;
     use crate::spec::{
-        AbstractSockets, Capability, Landlock, Missing, Mount, Net, Proc, Root, Rung, Seccomp,
-        Share, Stdio, Tty, User,
+        AbstractSockets, Capability, Landlock, Limits, MemorySwap, Missing, Mount, Net, Proc, Root,
+        Rung, Seccomp, Share, Size, Stdio, Tty, User, WhenRefused,
     };
     use std::time::Duration;
 
@@ -166,6 +166,17 @@ mod tests {
             stdio: Stdio::Pipe,
             landlock: Landlock::Auto,
             timeout: Some(Duration::from_millis(90_500)),
+            limits: Limits {
+                memory: Some(Size(3 << 29)),
+                memory_swap: Some(MemorySwap::Unlimited),
+                cpus: Some("1.25".parse().unwrap()),
+                pids: Some(7),
+                io_weight: Some(10),
+                when_refused: WhenRefused::Rlimit,
+            },
+            ulimits: vec!["nofile=5".parse().unwrap()],
+            oom_score_adj: Some(5),
+            nice: Some(-3),
             allow_new_privs: true,
             cap_add: vec![Capability::Number(12)],
             cap_drop: vec![Capability::All],

@@ -4,8 +4,9 @@
 //! [`Cause::Unknown`]. Sources: user_namespaces(7), namespaces(7), mount_namespaces(7), landlock(7), seccomp(2), and what
 //! was observed where these are silent.
 
+use super::cgroup::Cgroups;
 use super::gate::{Answer, Gate};
-use super::place::{Cgroups, Container, Place, ProcState};
+use super::place::{Container, Place, ProcState};
 use serde::Serialize;
 
 /// Why something is refused.
@@ -112,7 +113,8 @@ pub enum Cause {
     /// The control group is not this user's.
     NoDelegation {
         /// What is in the way.
-        reason: String,
+        #[serde(rename = "reason")]
+        cgroups: Cgroups,
     },
     /// It cannot be told.
     Unknown,
@@ -337,17 +339,10 @@ fn device(path: &'static str, errno: i32, place: &Place) -> Cause {
 }
 
 fn delegation(place: &Place) -> Cause {
-    let reason = match &place.cgroups {
-        Cgroups::Delegated { .. } => return Cause::Unknown,
-        Cgroups::OnRequest => "it has to be asked for: systemd-run --user --scope".to_string(),
-        Cgroups::Closed(path) => format!("{} is not yours to write", path.display()),
-        Cgroups::NoControllers(path) => format!(
-            "{} has no controllers: they are used by version 1, or are not passed down",
-            path.display()
-        ),
-        Cgroups::NotMounted => "no cgroup2 file system is mounted".to_string(),
-    };
-    Cause::NoDelegation { reason }
+    match place.cgroups.refusal(&[]) {
+        Some(cgroups) => Cause::NoDelegation { cgroups },
+        None => Cause::Unknown,
+    }
 }
 
 impl Cause {
@@ -426,7 +421,7 @@ impl Cause {
             Cause::NotForOverlays { path } => {
                 format!("{path} is on an overlay itself, and the kernel writes no overlay to another")
             }
-            Cause::NoDelegation { reason } => reason.clone(),
+            Cause::NoDelegation { cgroups } => cgroups.why(),
             Cause::Unknown => "the cause cannot be told".to_string(),
         }
     }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cause;
+pub mod cgroup;
 pub mod gate;
 pub mod look;
 pub mod mountinfo;
@@ -16,6 +17,7 @@ use crate::error::Result;
 use crate::seccomp::{self, Instruction};
 use crate::spec::{Landlock, Root, Seccomp, Spec, User};
 use crate::sys;
+use cgroup::Cgroups;
 use rustix::fd::BorrowedFd;
 use rustix::thread::CapabilitySet;
 use std::ffi::OsString;
@@ -70,6 +72,12 @@ pub struct Facts {
     pub landlock: Option<u32>,
     /// The host's files, likewise.
     pub tree: Tree,
+    /// Whether a control group can be had; asked when [`Spec::limits`] need one.
+    pub cgroups: Option<Cgroups>,
+    /// Whether limits of a control group can be kept from those in it: see [`cgroup::limits_hold`]; asked with `cgroups`.
+    pub limits_hold: bool,
+    /// The hard limits of what [`Spec::ulimits`] limit, by the kernel's number.
+    pub hard_limits: Vec<(u8, u64)>,
 }
 
 impl Facts {
@@ -116,6 +124,13 @@ impl Facts {
             tree: Tree::of(spec)?,
             has_sys: matches!(&spec.root, Root::Directory(path)
                 if !spec.root.is_host() && path.join("sys").symlink_metadata().is_ok_and(|data| data.is_dir())),
+            cgroups: spec.limits.are_asked_for().then(Cgroups::look),
+            limits_hold: spec.limits.are_asked_for() && cgroup::limits_hold(),
+            hard_limits: spec
+                .ulimits
+                .iter()
+                .map(|limit| hard_limit(limit.resource.number))
+                .collect(),
         })
     }
 }
@@ -151,6 +166,10 @@ fn has_controlling_terminal() -> bool {
 fn is_same(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> bool {
     let file = |fd| rustix::fs::fstat(fd).map(|stat| (stat.st_dev, stat.st_ino));
     file(a).is_ok_and(|a| file(b) == Ok(a))
+}
+
+fn hard_limit(resource: u8) -> (u8, u64) {
+    (resource, sys::hard_limit(resource).unwrap_or(u64::MAX))
 }
 
 fn is_open(fd: i32) -> bool {

@@ -1,6 +1,7 @@
 //! WHERE THIS RUNS: what tells one cause of a refusal from another. Asked after a failure and by `rootlet doctor`, never
 //! in a launch that works.
 
+use super::cgroup::Cgroups;
 use super::gate::Answer;
 use super::mountinfo::{MountInfo, MountPoint};
 use std::ffi::OsStr;
@@ -118,26 +119,6 @@ pub enum Ci {
     CircleCi,
 }
 
-/// Whether this process may make control groups and limit them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cgroups {
-    /// It may, below this directory, for these controllers.
-    Delegated {
-        /// The directory of the process's own group.
-        path: PathBuf,
-        /// The controllers, with blanks between them.
-        controllers: String,
-    },
-    /// The user's systemd would make one when asked.
-    OnRequest,
-    /// The group's directory, which this process may not write.
-    Closed(PathBuf),
-    /// The group has no controllers: this directory's are version 1.
-    NoControllers(PathBuf),
-    /// No cgroup2 file system is mounted.
-    NotMounted,
-}
-
 impl Place {
     /// Looks around. Every question that is not answered leaves its field empty.
     pub fn look() -> Place {
@@ -192,7 +173,7 @@ impl Place {
             overlay_home: home.filter(|home| {
                 rustix::fs::statfs(home).is_ok_and(|fs| fs.f_type as u64 == OVERLAY_MAGIC)
             }),
-            cgroups: cgroups(&mounts),
+            cgroups: Cgroups::look(),
             program: std::fs::read_link("/proc/self/exe").unwrap_or_else(|_| "rootlet".into()),
         }
     }
@@ -385,35 +366,6 @@ fn no_exec(home: Option<&Path>) -> Vec<PathBuf> {
         .collect();
     found.dedup();
     found
-}
-
-fn cgroups(mounts: &[&MountPoint]) -> Cgroups {
-    let Some(mount) = mounts.iter().find(|mount| mount.kind == "cgroup2") else {
-        return Cgroups::NotMounted;
-    };
-    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let own = groups.lines().find_map(|line| line.strip_prefix("0::/"));
-    let path = match own {
-        Some(own) if !own.is_empty() => mount.path.join(own),
-        _ => mount.path.clone(),
-    };
-    let controllers = std::fs::read_to_string(path.join("cgroup.controllers")).unwrap_or_default();
-    let controllers = controllers.trim().to_string();
-    let writable = |name: &str| {
-        let access = rustix::fs::Access::WRITE_OK;
-        rustix::fs::access(path.join(name), access).is_ok()
-    };
-    if controllers.is_empty() {
-        return Cgroups::NoControllers(path);
-    }
-    if writable("") && writable("cgroup.procs") && writable("cgroup.subtree_control") {
-        return Cgroups::Delegated { path, controllers };
-    }
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    match runtime.is_some_and(|runtime| runtime.join("systemd/private").exists()) {
-        true => Cgroups::OnRequest,
-        false => Cgroups::Closed(path),
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! WHO can open a gate that is shut, and with which words.
 
 use super::cause::Cause;
+use super::cgroup::Cgroups;
 use super::place::{Ci, Container, Place};
 use serde::Serialize;
 
@@ -192,11 +193,7 @@ impl Cause {
                 "keep the changes on another file system: a volume, or memory",
                 &["rootlet try --keep /dev/shm/changes -- COMMAND"],
             )],
-            Cause::NoDelegation { .. } => vec![remedy(
-                YOU,
-                "start rootlet in a scope of your own systemd (with cgroup v2 and a login session)",
-                &["systemd-run --user --scope -p Delegate=yes rootlet run"],
-            )],
+            Cause::NoDelegation { cgroups } => vec![cgroups.remedy()],
             Cause::Unknown => Vec::new(),
         }
     }
@@ -258,6 +255,56 @@ const UNIT: [&str; 5] = [
     "ProtectProc=default",
     "ProtectKernelTunables=no",
 ];
+
+impl Remedy {
+    /// All in one line.
+    pub fn in_line(&self) -> String {
+        match self.lines.is_empty() {
+            true => self.what.clone(),
+            false => format!("{}: `{}`", self.what, self.lines.join("`, `")),
+        }
+    }
+}
+
+impl Cgroups {
+    /// The remedy, and what there is without one.
+    pub fn hint(&self) -> String {
+        let remedy = self.remedy().in_line();
+        format!(
+            "{remedy}; or --limits try goes on without limits, --limits rlimit with limits of each process"
+        )
+    }
+
+    /// What gives one a control group, or the controllers that it lacks.
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            Cgroups::Lacks { .. } => remedy(
+                ADMIN,
+                "let users' systemd have every controller, and log in anew",
+                &[
+                    "sudo systemctl edit user@.service",
+                    "[Service]",
+                    "Delegate=cpu cpuset io memory pids",
+                ],
+            ),
+            Cgroups::NoControllers(_) => remedy(
+                ADMIN,
+                "boot with version 2 of control groups alone, on the kernel's command line",
+                &["systemd.unified_cgroup_hierarchy=1"],
+            ),
+            Cgroups::NotMounted | Cgroups::Hidden => remedy(
+                "whoever set this place up",
+                "mount it, and make its directory the user's",
+                &["mount -t cgroup2 cgroup2 /sys/fs/cgroup"],
+            ),
+            _ => remedy(
+                YOU,
+                "start rootlet in a scope of your own systemd (with cgroup v2 and a login session)",
+                &["systemd-run --user --scope -p Delegate=yes rootlet run"],
+            ),
+        }
+    }
+}
 
 /// What opens a container. Where it is not known which one this is, all that it may be.
 fn of_container(place: &Place) -> Vec<Remedy> {

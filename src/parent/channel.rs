@@ -1,5 +1,6 @@
 //! The launcher's end of the reports.
 
+use super::group::Usage;
 use crate::child::record::{Kind, Process, Record};
 use crate::child::step::Fallback;
 use crate::seccomp::Call;
@@ -75,6 +76,8 @@ pub enum Event {
     Exited(i32),
     /// The command was ended by a signal.
     Killed(i32),
+    /// All has ended, and this is what it has used; only where there is a control group. It comes last.
+    Used(Usage),
 }
 
 /// A socket and not a pipe, since the kernel writes down who sent each message, and says it in the receiver's process

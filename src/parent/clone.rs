@@ -1,10 +1,11 @@
-//! The two places where a process is made.
+//! The places where a process is made.
 #![allow(unsafe_code)]
 
 use crate::child::step::Fallback;
 use crate::child::{self, Task};
+use crate::plan::CLONE_INTO_CGROUP;
 use crate::sys::{self, RawFd, RawPid, Stack};
-use core::ffi::c_void;
+use core::ffi::{CStr, c_void};
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use rustix::io::Errno;
@@ -22,52 +23,58 @@ pub struct FirstProcess<'m> {
     pub pid: RawPid,
     /// How clone3(2) was refused, where clone(2) was not.
     pub clone3_refused: Option<Errno>,
+    /// Whether it is in the control group that it was to start in.
+    pub in_group: bool,
     memory: PhantomData<&'m mut ()>,
 }
 
 /// Makes the container's first process, with a copy of this program's memory. Every signal is blocked.
 pub fn copying(
     flags: u64,
+    group: Option<RawFd>,
     task: &mut Task<'_>,
     stack: &mut Stack,
 ) -> Result<FirstProcess<'static>, Errno> {
-    let memory = PhantomData;
     // SAFETY: nothing of this program's memory is used by a process that has a copy of it.
-    let made = unsafe { container(flags & !(libc::CLONE_VM as u64), task, stack) };
-    made.map(|(pid, clone3_refused)| FirstProcess {
-        pid,
-        clone3_refused,
-        memory,
-    })
+    unsafe { container(flags & !(libc::CLONE_VM as u64), group, task, stack) }
 }
 
 /// Makes the container's first process; with CLONE_VM in `flags` it shares this program's memory. Every signal is blocked.
 pub fn sharing<'m>(
     flags: u64,
+    group: Option<RawFd>,
     task: &'m mut Task<'_>,
     stack: &'m mut Stack,
 ) -> Result<FirstProcess<'m>, Errno> {
-    let memory = PhantomData;
     // SAFETY: task and stack are borrowed for as long as there is a `FirstProcess`, and its holder, `Running`, does not end
     // before the process has: it waits for it when it is dropped.
-    let made = unsafe { container(flags, task, stack) };
-    made.map(|(pid, clone3_refused)| FirstProcess {
-        pid,
-        clone3_refused,
-        memory,
-    })
+    unsafe { container(flags, group, task, stack) }
 }
 
-/// See [`sys::clone3`] for what is asked of the caller. Also tells how clone3 was refused, if it was.
-unsafe fn container(
+/// See [`sys::clone3`] for what is asked of the caller.
+unsafe fn container<'m>(
     flags: u64,
+    group: Option<RawFd>,
     task: &mut Task<'_>,
     stack: &mut Stack,
-) -> Result<(RawPid, Option<Errno>), Errno> {
+) -> Result<FirstProcess<'m>, Errno> {
     let argument = core::ptr::from_mut(task).cast::<c_void>();
+    let made = |pid, in_group, clone3_refused| FirstProcess {
+        pid,
+        clone3_refused,
+        in_group,
+        memory: PhantomData,
+    };
+    let flags = flags & !CLONE_INTO_CGROUP;
+    if group.is_some() {
+        // SAFETY: as below. Where it is refused, by a kernel before Linux 5.7 say, the process gets into the group later.
+        if let Ok(pid) = unsafe { sys::clone3(flags, group, stack, become_container, argument) } {
+            return Ok(made(pid, true, None));
+        }
+    }
     // SAFETY: `become_container` runs `child::run`, which makes system calls only; the rest is the caller's promise.
-    let refused = match unsafe { sys::clone3(flags, stack, become_container, argument) } {
-        Ok(pid) => return Ok((pid, None)),
+    let refused = match unsafe { sys::clone3(flags, None, stack, become_container, argument) } {
+        Ok(pid) => return Ok(made(pid, false, None)),
         Err(errno) => errno,
     };
     // A system call filter, or an older kernel.
@@ -78,7 +85,7 @@ unsafe fn container(
     task.handlers = true;
     // SAFETY: as above.
     let pid = unsafe { sys::clone(flags, stack, become_container, argument) }?;
-    Ok((pid, Some(refused)))
+    Ok(made(pid, false, Some(refused)))
 }
 
 extern "C" fn become_container(argument: *mut c_void) -> ! {
@@ -86,7 +93,7 @@ extern "C" fn become_container(argument: *mut c_void) -> ! {
     child::run(unsafe { &mut *argument.cast::<Task<'_>>() })
 }
 
-/// Bytes of stack of the process that keeps the terminal.
+/// Bytes of stack of a process that keeps something.
 const KEEPER_STACK: usize = 32 * 1024;
 
 /// What the process needs that keeps the caller's terminal.
@@ -107,24 +114,42 @@ pub fn terminal_keeper(
     raw: &Termios,
     saved: &Termios,
 ) -> Result<RawPid, Errno> {
-    let mut keeping = Keeping {
-        terminal,
-        life,
-        raw,
-        saved,
-    };
-    let argument = (&raw mut keeping).cast::<c_void>();
-    let mut stack = [MaybeUninit::uninit(); KEEPER_STACK];
-    let mask = sys::set_signal_mask(sys::SignalSet::ALL);
-    // SAFETY: the new process has a copy of this one's memory; `become_keeper` makes system calls only. It has the
-    // caller's handlers, but all signals are blocked in it.
-    let pid = unsafe { sys::clone(0, &mut stack, become_keeper, argument) };
-    sys::set_signal_mask(mask);
-    pid
+    keeper(
+        Keeping {
+            terminal,
+            life,
+            raw,
+            saved,
+        },
+        become_terminal_keeper,
+    )
 }
 
-extern "C" fn become_keeper(argument: *mut c_void) -> ! {
-    // SAFETY: `terminal_keeper` gave a pointer to its `Keeping`, of which this process has a copy.
+extern "C" fn become_terminal_keeper(argument: *mut c_void) -> ! {
+    // SAFETY: `keeper` gave a pointer to its `Keeping`, of which this process has a copy.
     let keeping = unsafe { &*argument.cast::<Keeping<'_>>() };
     child::keep_terminal(keeping.terminal, keeping.life, keeping.raw, keeping.saved)
+}
+
+/// Makes the process that keeps a control group: see [`child::keep_group`].
+pub fn group_keeper(base: RawFd, name: &CStr, life: RawFd) -> Result<RawPid, Errno> {
+    keeper((base, name, life), become_group_keeper)
+}
+
+extern "C" fn become_group_keeper(argument: *mut c_void) -> ! {
+    // SAFETY: `keeper` gave a pointer to such three, of which this process has a copy.
+    let (base, name, life) = unsafe { *argument.cast::<(RawFd, &CStr, RawFd)>() };
+    child::keep_group(base, name, life)
+}
+
+/// Makes a process with a copy of this program's memory, which makes system calls only, and is given a pointer to `what`.
+fn keeper<T>(mut what: T, body: extern "C" fn(*mut c_void) -> !) -> Result<RawPid, Errno> {
+    let argument = (&raw mut what).cast::<c_void>();
+    let mut stack = [MaybeUninit::uninit(); KEEPER_STACK];
+    let mask = sys::set_signal_mask(sys::SignalSet::ALL);
+    // SAFETY: nothing of this program's memory is used by a process that has a copy of it. It has the caller's handlers,
+    // but all signals are blocked in it.
+    let pid = unsafe { sys::clone(0, &mut stack, body, argument) };
+    sys::set_signal_mask(mask);
+    pid
 }

@@ -5,9 +5,10 @@ use crate::error::Result;
 use crate::plan::{ParentStep, Plan};
 use crate::sys::RawPid;
 use rustix::fd::OwnedFd;
+use rustix::process::{Pid, setpriority_process};
 use std::io;
 
-/// Writes what the plan says to /proc/PID and then one byte to the life pipe, for which the child waits.
+/// Does what the plan says to the new process from outside, and then writes one byte to the life pipe, for which the child waits.
 pub fn write_maps(
     plan: &Plan,
     pid: RawPid,
@@ -16,6 +17,12 @@ pub fn write_maps(
 ) -> Result<()> {
     for &step in &plan.parent {
         let written = match step {
+            ParentStep::SetNice { nice } => {
+                setpriority_process(Pid::from_raw(pid), nice).map_err(io::Error::from)
+            }
+            ParentStep::SetOomScore { score } => {
+                write(pid, "oom_score_adj", plan.arena.get(score).to_bytes())
+            }
             ParentStep::DenySetgroups => write(pid, "setgroups", b"deny"),
             ParentStep::WriteUidMap { lines } => {
                 write(pid, "uid_map", plan.arena.get(lines).to_bytes())

@@ -11,9 +11,17 @@ use crate::plan::{ParentStep, Plan};
 
 /// A hint for a step of the launcher's, and for the call that it has missed, if that is known.
 pub fn add_parent(error: Error, step: ParentStep, missing: Option<Fallback>) -> Error {
-    match missing.map(newer_call).or_else(|| parent_gate(step)) {
-        Some(gate) => diagnosed(error, gate),
-        None => error,
+    match step {
+        ParentStep::SetNice { .. } => error.with_hint(
+            "a lower nice value than your own needs CAP_SYS_NICE, or a limit that allows it: `ulimit -e`",
+        ),
+        ParentStep::SetOomScore { .. } => error.with_hint(
+            "a lower OOM score than your own needs CAP_SYS_RESOURCE; a higher one needs nothing",
+        ),
+        _ => match missing.map(newer_call).or_else(|| parent_gate(step)) {
+            Some(gate) => diagnosed(error, gate),
+            None => error,
+        },
     }
 }
 

@@ -7,6 +7,7 @@
 mod attempt;
 mod channel;
 mod clone;
+mod group;
 mod handshake;
 mod hint;
 mod listener;
@@ -18,6 +19,7 @@ mod upper;
 
 pub use attempt::{Attempt, ask, attempt};
 pub use channel::Event;
+pub use group::Usage;
 pub use supervise::{GRACE, supervise};
 
 use stdio::{Pipes, Streams};
@@ -30,6 +32,7 @@ use crate::plan::{ParentStep, Plan};
 use crate::sys::{self, RawFd, RawPid, SignalSet, Stack};
 use channel::Channel;
 use clone::FirstProcess;
+use group::Group;
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::process::{WaitId, WaitIdOptions};
 use std::ffi::c_char;
@@ -91,6 +94,7 @@ pub struct Running<'a> {
     missing: Option<Fallback>,
     uppers: Held<'a>,
     streams: Streams,
+    group: Option<Group>,
 }
 
 /// Starts what `plan` says: makes the new process, writes its id maps and releases it. Set-up goes on inside, in a copy of
@@ -98,6 +102,9 @@ pub struct Running<'a> {
 ///
 /// # Errors
 /// A step that was refused. Nothing is left running then. A plan with pipes, which only [`supervise`] relays.
+/// A step that was refused. Nothing is left running then.
+///
+/// Where limits need a control group that a systemd has to make, the calling process is moved into it as well.
 pub fn launch<'a>(plan: &'a Plan, trace: bool, observer: &mut dyn Observer) -> Result<Running<'a>> {
     if !plan.pipes.is_empty() {
         return Err(Error::usage(
@@ -105,13 +112,15 @@ pub fn launch<'a>(plan: &'a Plan, trace: bool, observer: &mut dyn Observer) -> R
         ));
     }
     let uppers = Held::all_of(plan)?;
+    let group = Group::make(plan, observer)?;
     let channels = Channels::open(plan, observer)?;
     // No handler of the caller's may run in the copy of it that the new process is.
     let mask = sys::set_signal_mask(SignalSet::ALL);
     let mut memory = Memory::new(plan, &channels);
     let (mut task, stack) = memory.task(plan, mask, trace);
-    let made = clone::copying(plan.clone_flags, &mut task, stack);
-    let running = release(plan, uppers, channels, made, observer);
+    let made = clone::copying(plan.clone_flags, Group::fd(&group), &mut task, stack);
+    let held = (uppers, group);
+    let running = release(plan, held, channels, made, observer);
     sys::set_signal_mask(mask);
     running
 }
@@ -238,7 +247,7 @@ impl<'m> Memory<'m> {
 /// Writes the id maps of the process that was `made`, and releases it.
 fn release<'a>(
     plan: &'a Plan,
-    uppers: Held<'a>,
+    (uppers, group): (Held<'a>, Option<Group>),
     channels: Channels,
     made: std::result::Result<FirstProcess<'a>, rustix::io::Errno>,
     observer: &mut dyn Observer,
@@ -261,7 +270,11 @@ fn release<'a>(
         observer.event(plan, &Event::FellBack { fallback, errno });
     }
 
-    let written = handshake::write_maps(plan, process.pid, &life, observer);
+    let entered = match &group {
+        Some(group) if !process.in_group => group.take_in(process.pid),
+        _ => Ok(()),
+    };
+    let written = entered.and_then(|()| handshake::write_maps(plan, process.pid, &life, observer));
     let mut running = Running {
         plan,
         pid: process.pid,
@@ -273,6 +286,7 @@ fn release<'a>(
         missing: None,
         uppers,
         streams: pipes.streams,
+        group,
     };
     match written {
         Ok(()) => Ok(running),
@@ -366,13 +380,23 @@ impl Running<'_> {
         while let Some(event) = self.next_event() {
             observer.event(self.plan, &event);
             if let Some(end) = self.ending(&event) {
+                self.tell_usage(observer);
                 return end;
             }
             if let Event::Terminal(outer) = event {
                 _terminal = Some(outer);
             }
         }
-        self.silence()
+        let end = self.silence();
+        self.tell_usage(observer);
+        end
+    }
+
+    /// Tells what the container has used, if a group has counted it.
+    fn tell_usage(&self, observer: &mut dyn Observer) {
+        if let Some(group) = &self.group {
+            observer.event(self.plan, &Event::Used(group.usage()));
+        }
     }
 
     /// What `event` means for the whole, if it is the last that matters. The first process has then been waited for.

@@ -1,5 +1,6 @@
 //! What a command-line tool does while its command runs: passes signals and the terminal on, and watches the time.
 
+use super::group::Group;
 use super::listener::Listener;
 use super::stdio::Streams;
 use super::terminal::{Keeper, Terminal};
@@ -57,11 +58,12 @@ fn supervise_blocked(
         false => None,
     };
     let uppers = Held::all_of(plan)?;
+    let group = Group::make(plan, observer)?;
     let channels = Channels::open(plan, observer)?;
     let mut memory = Memory::new(plan, &channels);
     let (mut task, stack) = memory.task(plan, mask, trace);
-    let made = clone::sharing(plan.clone_flags, &mut task, stack);
-    let mut running = release(plan, uppers, channels, made, observer)?;
+    let made = clone::sharing(plan.clone_flags, Group::fd(&group), &mut task, stack);
+    let mut running = release(plan, (uppers, group), channels, made, observer)?;
     let signals = sys::signalfd(SignalSet::ALL)
         .map_err(|errno| Error::setup("open a descriptor for signals", errno))?;
     let streams = std::mem::take(&mut running.streams);
@@ -115,6 +117,7 @@ impl Supervisor<'_, '_> {
         if let Some(terminal) = &mut self.terminal {
             terminal.suspend();
         }
+        self.running.tell_usage(self.observer);
         match (outcome, self.streams.failure()) {
             (Ok(_), Some(error)) => Err(error),
             (Ok(_), None) if self.timed_out => Ok(Outcome::TimedOut),

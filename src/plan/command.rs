@@ -1,12 +1,12 @@
 //! The process that becomes the command: its last steps, its program, its environment.
 
 use super::arena::Arena;
-use super::filter;
 use super::setup::Slots;
+use super::{filter, limits};
 use crate::child::step::{Entry, Slot, Step, Text};
 use crate::error::{Error, Kind, Result};
 use crate::host::Facts;
-use crate::spec::{AbstractSockets, Net, Rung, Share, Spec, Stdio, Tty};
+use crate::spec::{AbstractSockets, Net, Rung, Share, Spec, Stdio, Tty, Ulimit};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
@@ -20,6 +20,7 @@ pub fn list(
     tty: bool,
     pipes: &[(i32, Slot)],
     raised_limit: bool,
+    ulimits: &[Ulimit],
     last: Vec<Step>,
 ) -> Vec<Entry> {
     let mut list = Vec::new();
@@ -58,6 +59,7 @@ pub fn list(
             soft: facts.open_files,
         });
     }
+    list.extend(limits::steps(ulimits));
     list.extend(
         spec.pass_fds
             .iter()

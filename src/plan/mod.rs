@@ -12,6 +12,7 @@ pub mod describe;
 pub mod explain;
 mod filter;
 mod identity;
+mod limits;
 mod root;
 mod setup;
 mod trial;
@@ -24,18 +25,42 @@ use crate::child::step::{Entry, Fallback, Fallbacks, Slot, Step, Text};
 use crate::error::{Error, Result};
 use crate::host::Facts;
 use crate::seccomp::Instruction;
-use crate::spec::{Capabilities, Rung, Share, Spec, Tty};
+use crate::spec::{Capabilities, Limits, Rung, Share, Spec, Tty, Ulimit};
 use capabilities::Held;
 use confine::{Confinement, Layer};
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// From linux/sched.h (Linux 5.7): the new process starts in the group that was made for it.
+pub const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
 /// What the launcher does, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParentStep {
     /// Makes a process that puts the caller's terminal back if this one is killed while it is in raw mode.
     KeepTerminal,
+    /// Asks a systemd for a scope, a control group that is this process's to divide.
+    JoinScope {
+        /// The socket of the bus.
+        bus: Text,
+    },
+    /// Makes a control group.
+    MakeGroup {
+        /// Where; none: below this process's own.
+        base: Option<Text>,
+        /// The controllers that it needs, with blanks between them.
+        controllers: Text,
+    },
+    /// Writes a limit of the group.
+    WriteLimit {
+        /// The name of the file.
+        file: Text,
+        /// The limit.
+        value: Text,
+        /// Whether a kernel without that file is good enough.
+        optional: bool,
+    },
     /// Makes the life pipe and the socket for records.
     OpenChannels,
     /// Makes the pipes that stand for the caller's files.
@@ -68,6 +93,16 @@ pub enum ParentStep {
         /// See [`Plan::clone_flags`].
         flags: u64,
     },
+    /// Gives the new process another nice value, which all that come of it have too.
+    SetNice {
+        /// The value.
+        nice: i32,
+    },
+    /// Writes /proc/PID/oom_score_adj.
+    SetOomScore {
+        /// The text.
+        score: Text,
+    },
     /// Writes `deny` to /proc/PID/setgroups, without which an ordinary user may not write gid_map.
     DenySetgroups,
     /// Writes /proc/PID/uid_map.
@@ -84,6 +119,8 @@ pub enum ParentStep {
     Release,
     /// Passes signals and the terminal on until the command has ended.
     Supervise,
+    /// Reads what the group has used, and removes it.
+    RemoveGroup,
 }
 
 /// What every process will do.
@@ -171,6 +208,21 @@ pub struct Enforced {
     pub landlock: Option<u32>,
     /// The filter of system calls: its name, or the path of its file.
     pub seccomp: String,
+    /// The limits of the container, and what keeps them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<EnforcedLimits>,
+    /// The limits of each process.
+    pub ulimits: Vec<Ulimit>,
+}
+
+/// The limits of a container.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct EnforcedLimits {
+    /// `cgroup`, or `rlimit` for limits of each process.
+    pub by: &'static str,
+    /// As they were asked for.
+    #[serde(flatten)]
+    pub limits: Limits,
 }
 
 impl Enforced {
@@ -191,8 +243,9 @@ impl Plan {
         refuse(spec, facts)?;
         let mut arena = Arena::default();
         let ids = identity::Ids::new(spec, facts)?;
-        let tty = spec.tty == Tty::Always
-            || (spec.tty == Tty::Auto && facts.terminals[0] && facts.terminals[1]);
+        let tty = has_terminal(spec, facts);
+        let limits = limits::Limited::new(spec, facts, &mut arena)?;
+        let has_group = limits::has_group(&limits.group);
         let mut slots = setup::Slots::default();
         let pipes = command::pipes(spec, facts, &mut slots);
         let confinement = Confinement::new(spec, facts, &mut slots, &mut arena)?;
@@ -210,7 +263,7 @@ impl Plan {
             contents,
             uppers,
         } = match &held {
-            Some(held) => setup::list(spec, facts, &ids, held, tty, &mut slots, &mut arena)?,
+            Some(held) => setup::list(spec, facts, &ids, held, has_group, &mut slots, &mut arena)?,
             None => confine::setup(spec, facts, tty, &mut arena)?,
         };
         let mut last = match &held {
@@ -226,13 +279,21 @@ impl Plan {
             last.splice(..0, command::scope_sockets(spec));
         }
         let init = setup::init_list(spec, facts, tty, &mut arena)?;
-        let command = command::list(spec, facts, tty, &pipes, slots.raises_limit(facts), last);
+        let command = command::list(
+            spec,
+            facts,
+            tty,
+            &pipes,
+            slots.raises_limit(facts),
+            &limits.ulimits,
+            last,
+        );
         let kept = held.as_ref().map_or(Capabilities::NONE, |held| held.kept);
         let filters = filter::filters(spec, facts, kept, confinement.filter)?;
         let raw = tty && facts.terminals[0];
         let made = (!pipes.is_empty()).then_some(ParentStep::MakePipes);
         let made: Vec<ParentStep> = made.into_iter().chain(confinement.parent).collect();
-        let parent = parent_list(spec, &ids, &made, raw, &mut arena)?;
+        let parent = parent_list(spec, &ids, [&limits.group, &made], raw, &mut arena)?;
         let (argv, candidates, envp) = command::program(spec, facts, &mut arena)?;
         Ok(Plan {
             parent,
@@ -243,9 +304,14 @@ impl Plan {
             envp,
             candidates,
             slots: slots.count(),
-            clone_flags: clone_flags(spec),
+            clone_flags: clone_flags(spec, has_group),
             fallbacks: fallbacks(spec),
-            stepped_down: [&ids.stepped_down[..], &confinement.stepped_down].concat(),
+            stepped_down: [
+                &ids.stepped_down[..],
+                &limits.stepped_down,
+                &confinement.stepped_down,
+            ]
+            .concat(),
             notes: confinement.notes,
             paths: confinement.paths,
             contents,
@@ -256,7 +322,7 @@ impl Plan {
             pipes,
             tty,
             timeout: spec.timeout,
-            enforced: enforced(spec, facts, &ids, held.as_ref(), layer.is_some()),
+            enforced: enforced(spec, facts, &ids, held.as_ref(), layer.is_some(), &limits),
             arena,
         })
     }
@@ -286,6 +352,11 @@ impl Plan {
     }
 }
 
+/// Whether the command gets a terminal of its own.
+fn has_terminal(spec: &Spec, facts: &Facts) -> bool {
+    spec.tty == Tty::Always || (spec.tty == Tty::Auto && facts.terminals[0] && facts.terminals[1])
+}
+
 /// What cannot be, whatever the host.
 fn refuse(spec: &Spec, facts: &Facts) -> Result<()> {
     if facts.privileged_start {
@@ -304,6 +375,7 @@ fn refuse(spec: &Spec, facts: &Facts) -> Result<()> {
     confine::refuse(spec, facts)?;
     views::refuse_doubles(spec, facts)?;
     root::refuse(spec)?;
+    limits::refuse(spec, facts)?;
     if let Some(fd) = facts.closed_fds.first() {
         return Err(Error::usage(format!(
             "descriptor {fd} is to be passed, but it is not open"
@@ -324,25 +396,43 @@ fn refuse(spec: &Spec, facts: &Facts) -> Result<()> {
     Ok(())
 }
 
+/// `group` is done before there are channels, `made` before there is a process.
 fn parent_list(
     spec: &Spec,
     ids: &identity::Ids,
-    made: &[ParentStep],
+    [group, made]: [&[ParentStep]; 2],
     raw: bool,
     arena: &mut Arena,
 ) -> Result<Vec<ParentStep>> {
+    let has_group = limits::has_group(group);
     let mut list = Vec::new();
     if raw {
         list.push(ParentStep::KeepTerminal);
     }
+    list.extend(group);
     list.push(ParentStep::OpenChannels);
     list.extend(made);
     list.push(ParentStep::Clone {
-        flags: clone_flags(spec),
+        flags: clone_flags(spec, has_group),
     });
-    if !spec.namespaces {
-        list.push(ParentStep::Supervise);
-        return Ok(list);
+    if spec.namespaces {
+        list.extend(handshake(spec, ids, arena)?);
+    }
+    list.push(ParentStep::Supervise);
+    if has_group {
+        list.push(ParentStep::RemoveGroup);
+    }
+    Ok(list)
+}
+
+/// What the new process waits for.
+fn handshake(spec: &Spec, ids: &identity::Ids, arena: &mut Arena) -> Result<Vec<ParentStep>> {
+    let mut list = Vec::new();
+    list.extend(spec.nice.map(|nice| ParentStep::SetNice { nice }));
+    if let Some(score) = spec.oom_score_adj {
+        list.push(ParentStep::SetOomScore {
+            score: arena.text(score.to_string())?,
+        });
     }
     if ids.deny_setgroups {
         list.push(ParentStep::DenySetgroups);
@@ -353,19 +443,22 @@ fn parent_list(
     list.push(ParentStep::WriteGidMap {
         lines: arena.text(identity::lines(&ids.gid_map))?,
     });
-    list.extend([ParentStep::Release, ParentStep::Supervise]);
+    list.push(ParentStep::Release);
     Ok(list)
 }
 
 /// The user namespace, and the PID namespace: only a clone makes its first process. It shares the launcher's memory where
 /// it can. Nobody may enter a time namespace who shares memory (EUSERS, setns(2)). And without a PID namespace a process
-/// of the container may live on for a moment when the first has ended, in memory that the launcher uses again.
-fn clone_flags(spec: &Spec) -> u64 {
+/// of the container may live on for a moment when the first has ended, in memory that the launcher uses again. An OOM score
+/// is that of everybody who shares the memory (proc_pid_oom_score_adj(5)), and the launcher's is not meant.
+fn clone_flags(spec: &Spec, has_group: bool) -> u64 {
     let flag = |wanted, flag: i32| if wanted { flag as u64 } else { 0 };
     let own_pids = !spec.shares(Share::Pid);
+    let shares_memory = own_pids && !setup::has_clocks(spec) && spec.oom_score_adj.is_none();
     flag(spec.namespaces, libc::CLONE_NEWUSER)
         | flag(own_pids, libc::CLONE_NEWPID)
-        | flag(own_pids && !setup::has_clocks(spec), libc::CLONE_VM)
+        | flag(shares_memory, libc::CLONE_VM)
+        | if has_group { CLONE_INTO_CGROUP } else { 0 }
 }
 
 fn fallbacks(spec: &Spec) -> Fallbacks {
@@ -389,6 +482,7 @@ fn enforced(
     ids: &identity::Ids,
     held: Option<&Held>,
     layer: bool,
+    limits: &limits::Limited,
 ) -> Enforced {
     let mut enforced = Enforced {
         uid_map: ids.uid_map.iter().map(ToString::to_string).collect(),
@@ -398,6 +492,8 @@ fn enforced(
         capabilities: held.map(|held| held.kept.names()),
         landlock: facts.landlock.filter(|_| !spec.namespaces || layer),
         seccomp: spec.seccomp.name().to_string_lossy().into_owned(),
+        limits: limits.enforced.clone(),
+        ulimits: limits.ulimits.clone(),
         ..Enforced::default()
     };
     for (name, new) in [

@@ -90,17 +90,29 @@ pub fn list(
     facts: &Facts,
     ids: &Ids,
     held: &Held,
-    tty: bool,
+    has_group: bool,
     slots: &mut Slots,
     arena: &mut Arena,
 ) -> Result<Setup> {
+    let tty = super::has_terminal(spec, facts);
     let mut list = start(spec, facts);
     let meanwhile = makes_network_meanwhile(spec);
     if meanwhile {
         list.push(must(Step::StartNetwork));
     }
-    list.extend(namespaces(spec));
+    // A cgroup namespace has the group at its root in which it was made: where that is a new one, the launcher may have to
+    // put this process into it first.
+    let is_late = |entry: &Entry| {
+        has_group
+            && entry.step
+                == Step::Unshare {
+                    flag: libc::CLONE_NEWCGROUP,
+                }
+    };
+    let (late, early): (Vec<_>, Vec<_>) = namespaces(spec).into_iter().partition(is_late);
+    list.extend(early);
     list.push(must(Step::AwaitIdMaps));
+    list.extend(late);
     if let Some((uid, gid)) = ids.change {
         list.push(must(Step::BecomeIds {
             uid,

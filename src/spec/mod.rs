@@ -8,17 +8,21 @@ mod capability;
 mod filter;
 mod identity;
 mod kept;
+mod limits;
 mod mount;
 mod mount_words;
 mod rung;
 mod text;
+mod ulimit;
 
 pub use capability::{Capabilities, Capability};
 pub use filter::Seccomp;
 pub use identity::{IdRange, User};
+pub use limits::{Cpus, Limits, MemorySwap, Size, WhenRefused};
 pub use mount::{Content, Kernel, Missing, Mount};
 pub use rung::Rung;
 pub use text::parse_duration;
+pub use ulimit::{Resource, UNLIMITED, Ulimit, shown as shown_limit};
 
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -93,6 +97,18 @@ pub struct Spec {
     /// After this time the command is asked to end, and [`crate::parent::GRACE`] later made to.
     #[serde(with = "text::duration", skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
+    /// How much of the machine the container may have.
+    #[serde(skip_serializing_if = "is_default")]
+    pub limits: Limits,
+    /// Limits of each process; the last one for a resource counts. No core files are written unless it is named here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ulimits: Vec<Ulimit>,
+    /// How willingly the kernel ends the container for want of memory, from -1000 to 1000; none: as the caller.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oom_score_adj: Option<i32>,
+    /// The nice value, from -20 to 19; none: the caller's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nice: Option<i32>,
     /// Whether the command may gain privileges by executing a set-user-id program or one with file capabilities.
     pub allow_new_privs: bool,
     /// Capabilities that the command has besides those that it has by default.
@@ -143,6 +159,10 @@ impl Default for Spec {
             tty: Tty::Auto,
             stdio: Stdio::Inherit,
             timeout: None,
+            limits: Limits::default(),
+            ulimits: Vec::new(),
+            oom_score_adj: None,
+            nice: None,
             allow_new_privs: false,
             cap_add: Vec::new(),
             cap_drop: Vec::new(),

@@ -36,7 +36,7 @@ impl SignalSet {
     }
 }
 
-/// The kernel's struct clone_args, in its first version (clone3(2), Linux 5.3).
+/// The kernel's struct clone_args, in its third version (clone3(2), Linux 5.7).
 #[repr(C)]
 #[derive(Default)]
 struct CloneArgs {
@@ -48,7 +48,16 @@ struct CloneArgs {
     stack: u64,
     stack_size: u64,
     tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
 }
+
+/// Bytes of its first version, which is all that there is before Linux 5.5.
+const CLONE_ARGS_FIRST: usize = 64;
+
+/// From linux/sched.h (Linux 5.7).
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// From linux/sched.h (Linux 5.5); libc's constant has a type too small for it.
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
@@ -61,7 +70,8 @@ pub type Stack = [core::mem::MaybeUninit<u8>];
 
 /// Makes a process in the new namespaces that `flags` name, which calls `body(argument)` on `stack`. With CLONE_VM it
 /// shares this process's memory, otherwise it has a copy. No signal handler is installed in it (CLONE_CLEAR_SIGHAND,
-/// Linux 5.5). clone3(2).
+/// Linux 5.5). It starts in the control group whose directory `cgroup` is (CLONE_INTO_CGROUP, Linux 5.7), or in this
+/// process's. clone3(2).
 ///
 /// It sends no signal when it ends, so that a caller who ignores SIGCHLD or waits for "any child" neither loses nor
 /// steals its status; wait for it with `__WALL`.
@@ -72,19 +82,25 @@ pub type Stack = [core::mem::MaybeUninit<u8>];
 /// are nobody else's, until the process has ended or has executed a program.
 pub unsafe fn clone3(
     flags: u64,
+    cgroup: Option<RawFd>,
     stack: &mut Stack,
     body: Body,
     argument: *mut c_void,
 ) -> Result<RawPid, Errno> {
     let base = stack.as_mut_ptr() as u64;
+    let (into, size) = match cgroup {
+        Some(_) => (CLONE_INTO_CGROUP, size_of::<CloneArgs>()),
+        None => (0, CLONE_ARGS_FIRST),
+    };
     let args = CloneArgs {
-        flags: flags | CLONE_CLEAR_SIGHAND,
+        flags: flags | CLONE_CLEAR_SIGHAND | into,
+        cgroup: cgroup.unwrap_or_default() as u64,
         stack: base,
         stack_size: top(stack) as u64 - base,
         ..CloneArgs::default()
     };
-    let arguments = [&raw const args as usize, size_of::<CloneArgs>(), 0, 0, 0];
-    // SAFETY: `args` is as long as the second argument says, and names the aligned stack; the rest is the caller's.
+    let arguments = [&raw const args as usize, size, 0, 0, 0];
+    // SAFETY: `args` is at least as long as the second argument says, and names the aligned stack; the rest is the caller's.
     unsafe { raw::call_clone(libc::SYS_clone3, arguments, body, argument) }.map(|pid| pid as RawPid)
 }
 
@@ -190,6 +206,21 @@ pub fn pending_signals() -> SignalSet {
 pub fn kill(pid: RawPid, signal: i32) -> Result<(), Errno> {
     // SAFETY: takes and returns plain numbers.
     unsafe { syscall!(SYS_kill, pid, signal) }.map(drop)
+}
+
+/// Limits what this process may have of the resource with this number; `u64::MAX` is no limit (prlimit64(2)).
+pub fn set_limit(resource: u8, soft: u64, hard: u64) -> Result<(), Errno> {
+    let new = [soft, hard];
+    // SAFETY: `new` is a struct rlimit64; a null pointer asks for no old one.
+    unsafe { syscall!(SYS_prlimit64, 0, i32::from(resource), &new, 0) }.map(drop)
+}
+
+/// What this process may have of the resource with this number, at most: the hard limit (prlimit64(2)).
+pub fn hard_limit(resource: u8) -> Result<u64, Errno> {
+    let mut old = [0u64; 2];
+    // SAFETY: `old` has room for a struct rlimit64; a null pointer asks for no change.
+    unsafe { syscall!(SYS_prlimit64, 0, i32::from(resource), 0, &mut old) }?;
+    Ok(old[1])
 }
 
 /// Closes every descriptor from `first` to `last` (close_range(2), Linux 5.9).

@@ -33,7 +33,7 @@ pub fn refuse(spec: &Spec, facts: &Facts) -> Result<()> {
 }
 
 /// Each option that needs a namespace: whether it is asked for, its name, and what it needs.
-fn options<'a>(spec: &Spec, facts: &Facts) -> [(bool, &'a str, &'a str); 14] {
+fn options<'a>(spec: &Spec, facts: &Facts) -> [(bool, &'a str, &'a str); 16] {
     let other_ids = |user| match user {
         User::Root | User::Keep => false,
         User::Ids { uid, gid } => (uid, gid) != (facts.uid, facts.gid),
@@ -46,6 +46,16 @@ fn options<'a>(spec: &Spec, facts: &Facts) -> [(bool, &'a str, &'a str); 14] {
         (!spec.cap_add.is_empty(), "--cap-add", users),
         (!spec.cap_drop.is_empty(), "--cap-drop", users),
         (spec.net == Net::None, "--net none", "a network namespace"),
+        (
+            spec.nice.is_some(),
+            "--nice",
+            "a process that waits for its id maps; nice(1) before rootlet does it too",
+        ),
+        (
+            spec.oom_score_adj.is_some(),
+            "--oom-score-adj",
+            "a process that waits for its id maps; choom(1) before rootlet does it too",
+        ),
         (spec.hostname.is_some(), "--hostname", "a UTS namespace"),
         (spec.boottime.is_some(), "--boottime", "a time namespace"),
         (spec.monotonic.is_some(), "--monotonic", "a time namespace"),

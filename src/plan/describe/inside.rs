@@ -4,7 +4,7 @@ use super::{Description, clone_flags, described, names, signal_name};
 use crate::child::step::{FilterOf, Question, Slot, Step};
 use crate::plan::Plan;
 use crate::plan::confine::rights;
-use crate::spec::Capabilities;
+use crate::spec::{Capabilities, Resource, shown_limit};
 
 impl Plan {
     /// A step of a process inside in words.
@@ -77,6 +77,27 @@ impl Plan {
                 "getrlimit(2)",
                 "the command gets the caller's limits",
             ),
+            Step::SetLimit {
+                resource,
+                soft,
+                hard,
+            } => {
+                let name = Resource::name_of(resource);
+                let (soft, hard) = (shown_limit(soft), shown_limit(hard));
+                described(
+                    format!("limit {name} to {soft}, at most {hard}"),
+                    format!("prlimit(RLIMIT_{}, {soft}, {hard})", name.to_uppercase()),
+                    "getrlimit(2)",
+                    match name {
+                        "core" => "a crash leaves no file with what was in memory",
+                        "as" => "each process may have so many bytes of addresses",
+                        "nproc" => {
+                            "the processes and threads of the user in here, counted together"
+                        }
+                        _ => "the most that each process may have",
+                    },
+                )
+            }
             Step::Unshare { flag } => {
                 let (name, man, words) = namespace(flag);
                 described(

@@ -30,6 +30,69 @@ impl Plan {
                 "your terminal will pass every key on as it is (raw mode); should this process be killed meanwhile, that one \
                  puts the settings back",
             ),
+            ParentStep::JoinScope { bus } => described(
+                format!("ask systemd for a scope, at {}", self.arena.show(bus)),
+                format!(
+                    "connect({:?}); StartTransientUnit(\"rootlet-PID-TIME.scope\", PIDs=[this], Delegate=true)",
+                    self.arena.show(bus)
+                ),
+                "systemd.scope(5)",
+                "your group is not yours to divide, and your systemd has one for you: this process moves into it, and when it \
+                 ends systemd removes it",
+            ),
+            ParentStep::MakeGroup { base, controllers } => {
+                let base = base.map_or("OWN".to_string(), |base| self.arena.show(base));
+                let controllers = self.arena.show(controllers);
+                let passed: Vec<String> = controllers
+                    .split(' ')
+                    .map(|name| format!("+{name}"))
+                    .collect();
+                described(
+                    format!("make a control group below {base} for {controllers}"),
+                    format!(
+                        "write(\"{base}/cgroup.subtree_control\", {:?}); mkdir(\"{base}/rootlet-PID-0\")",
+                        passed.join(" ")
+                    ),
+                    "cgroups(7)",
+                    "the kernel counts what the processes of a group use together; it passes nothing down from a group that \
+                     has processes, so those there move into a group beside",
+                )
+            }
+            ParentStep::WriteLimit { file, value, .. } => described(
+                format!(
+                    "write {} to {}",
+                    self.arena.show(value),
+                    self.arena.show(file)
+                ),
+                format!(
+                    "write(\"{}\", {:?})",
+                    self.arena.show(file),
+                    self.arena.show(value)
+                ),
+                "cgroups(7)",
+                limit_words(&self.arena.show(file)),
+            ),
+            ParentStep::RemoveGroup => described(
+                "remove the control group",
+                "read(\"memory.peak\", \"cpu.stat\", \"pids.peak\"); write(\"cgroup.kill\", \"1\"); rmdir()",
+                "cgroups(7)",
+                "what the container has used is told; nothing of it is left",
+            ),
+            ParentStep::SetNice { nice } => described(
+                format!("set the nice value to {nice}"),
+                format!("setpriority(PRIO_PROCESS, PID, {nice})"),
+                "setpriority(2)",
+                "the higher, the more willingly the container leaves the processors to others; only privileges lower it",
+            ),
+            ParentStep::SetOomScore { score } => described(
+                format!("write {} to oom_score_adj", self.arena.show(score)),
+                format!(
+                    "write(\"/proc/PID/oom_score_adj\", {:?})",
+                    self.arena.show(score)
+                ),
+                "proc_pid_oom_score_adj(5)",
+                "when memory runs out, the kernel ends what has the highest score; only privileges lower it",
+            ),
             ParentStep::OpenChannels => described(
                 "make the pipe and the socket to the new process",
                 "pipe2(O_CLOEXEC); socketpair(AF_UNIX, SOCK_SEQPACKET)",
@@ -111,5 +174,19 @@ impl Plan {
             0 => names,
             more => format!("{names} and {more} more"),
         }
+    }
+}
+
+/// What a limit does, by the name of its file.
+fn limit_words(file: &str) -> &'static str {
+    match file {
+        "memory.max" => {
+            "more memory than this is not to be had: what can be given back is, and then the kernel ends a process in here"
+        }
+        "memory.swap.max" => "so much of it may lie in swap besides",
+        "cpu.max" => "so many microseconds of processor time in each period of so many",
+        "pids.max" => "more processes and threads than this cannot be made (EAGAIN)",
+        "io.weight" => "the share of a busy disk",
+        _ => "a limit",
     }
 }

@@ -105,6 +105,7 @@ fn clone_flags(flags: u64) -> String {
             (libc::CLONE_NEWNET as u64, "CLONE_NEWNET"),
             (libc::CLONE_NEWTIME as u64, "CLONE_NEWTIME"),
             (libc::CLONE_VM as u64, "CLONE_VM"),
+            (crate::plan::CLONE_INTO_CGROUP, "CLONE_INTO_CGROUP"),
         ],
     )
 }
