@@ -172,7 +172,7 @@ impl Cause {
             )],
             Cause::Initramfs => vec![remedy(
                 YOU,
-                "keep the host's root, with views on it; --rootfs and --root empty need another",
+                "keep the host's root, with views on it; --rootfs and --root empty need another, or Linux 7.0",
                 &["rootlet run -v DIR:/mnt"],
             )],
             Cause::NoDevice { path } => vec![remedy(

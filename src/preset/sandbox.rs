@@ -116,7 +116,8 @@ pub fn preset(look: &Look<'_>) -> Result<Spec> {
     })
 }
 
-/// [`PRIVATE`], the home directory and the runtime directory: what is above comes before what is below.
+/// [`PRIVATE`], the home directory and the runtime directory, as far as they are there: what is above comes before what
+/// is below. Where one is not there is nothing to hide, and nobody can make it in a tree that is read-only.
 fn private(home: &Path, look: &Look<'_>) -> Vec<(PathBuf, &'static str)> {
     let mut private: Vec<_> = PRIVATE
         .iter()
@@ -128,6 +129,7 @@ fn private(home: &Path, look: &Look<'_>) -> Vec<(PathBuf, &'static str)> {
             private.push((path.to_path_buf(), "700"));
         }
     }
+    private.retain(|(path, _)| (look.real)(path).is_some());
     private.sort();
     private
 }
@@ -407,6 +409,18 @@ mod tests {
         for cwd in ["/home/me/a", "/tmp/a", "/srv"] {
             assert!(preset(&look(cwd, all)).is_ok(), "{cwd}");
         }
+    }
+
+    #[test]
+    fn a_private_directory_that_is_not_there_is_left_out() {
+        let without_run = |path: &Path| (!path.starts_with("/run")).then(|| path.to_path_buf());
+        let spec = preset(&look("/home/me/project", without_run)).unwrap();
+        let is_at = |path: &str| {
+            let path = Path::new(path);
+            spec.mounts.iter().any(|mount| mount.target() == Some(path))
+        };
+        assert!(is_at("/tmp") && is_at("/var/tmp") && is_at(HOME));
+        assert!(!is_at("/run") && !is_at("/run/user/1000"));
     }
 
     #[test]
