@@ -37,7 +37,7 @@ pub fn spawn_command(task: &mut Task<'_>, foreign_pids: bool, listened: bool) ->
     task.command_pid =
         unsafe { sys::clone(flags, stack, become_command, argument.cast::<c_void>()) }?;
     if let Some((step, errno)) = task.refused {
-        task.report(Kind::Failed, Process::Command, step, errno);
+        task.report(Kind::Failed, Process::Command, step, errno)?;
     }
     // Not refused, and not executed either: it was killed. Then its end, which comes next, is that of a set-up.
     if !task.executed {
@@ -71,8 +71,7 @@ extern "C" fn become_command(argument: *mut c_void) -> ! {
 fn report_started(task: &Task<'_>, foreign_pids: bool) -> Result<(), Errno> {
     let command = task.command_pid;
     if !foreign_pids {
-        task.report(Kind::Started, Process::Init, 0, command);
-        return Ok(());
+        return task.report(Kind::Started, Process::Init, 0, command);
     }
     let sender = UCred {
         pid: Pid::from_raw(command).ok_or(Errno::SRCH)?,
@@ -129,13 +128,14 @@ pub fn supervise(task: &mut Task<'_>, shared_group: bool, sweep: bool) -> Result
     if sweep {
         end_descendants(children)?;
     }
-    match end {
+    let told = match end {
         End::Exited(status) => task.report(Kind::Exited, Process::Init, 0, status),
         End::Killed(signal) => task.report(Kind::Killed, Process::Init, 0, signal),
         // Nobody is left to be told. Everything else in this PID namespace ends with this process.
-        End::Abandoned => {}
-    }
-    sys::exit(0)
+        End::Abandoned => Ok(()),
+    };
+    // With the errno as its status: all that can still be told.
+    sys::exit(told.map_or_else(Errno::raw_os_error, |()| 0))
 }
 
 /// How the command's life ended.
@@ -192,7 +192,7 @@ impl Supervisor {
                 continue;
             }
             match status.stopping_signal() {
-                Some(signal) => task.report(Kind::Stopped, Process::Init, 0, signal),
+                Some(signal) => task.report(Kind::Stopped, Process::Init, 0, signal)?,
                 _ => return Ok(Some(end_of(status))),
             }
         }

@@ -144,16 +144,15 @@ impl<'a> Task<'a> {
         }
         let (number, value) = (fallback as usize, errno.raw_os_error());
         if !self.fallbacks.contains(fallback) {
-            self.report(Kind::Missing, Process::Setup, number, value);
+            self.report(Kind::Missing, Process::Setup, number, value)?;
             return Err(errno);
         }
         self.fell_back = self.fell_back.with(fallback);
-        self.report(Kind::FellBack, Process::Setup, number, value);
-        Ok(())
+        self.report(Kind::FellBack, Process::Setup, number, value)
     }
 
     /// Tells the launcher. When nobody is there to be told, the life pipe says the same, and that is what is acted upon.
-    fn report(&self, kind: Kind, process: Process, step: usize, value: i32) {
+    fn report(&self, kind: Kind, process: Process, step: usize, value: i32) -> Result<(), Errno> {
         let record = Record {
             kind,
             process,
@@ -161,7 +160,14 @@ impl<'a> Task<'a> {
             value,
             nanos: record::now(self.trace),
         };
-        let _ = ::rustix::io::write(borrow(self.slot(Slot::RECORDS)), &record.to_bytes());
+        let bytes = record.to_bytes();
+        loop {
+            match ::rustix::io::write(borrow(self.slot(Slot::RECORDS)), &bytes) {
+                Err(Errno::INTR) => {}
+                Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => return Ok(()),
+                Err(errno) => return Err(errno),
+            }
+        }
     }
 }
 

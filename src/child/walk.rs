@@ -28,24 +28,41 @@ pub fn walk(task: &mut Task<'_>, process: Process, list: &[Entry]) {
             );
         }
         quiet |= is_commands_filter(entry.step);
-        match perform(task, entry.step) {
+        let done = match perform(task, entry.step) {
             Ok(()) if task.trace && !quiet => task.report(Kind::Done, process, number, 0),
-            Ok(()) => {}
+            Ok(()) => Ok(()),
             Err(errno) => step_down(task, process, number, entry, errno),
+        };
+        if let Err(errno) = done {
+            give_up(task, process, number, errno)
         }
     }
 }
 
-/// A step was refused: does what the plan names instead, or gives up.
-fn step_down(task: &mut Task<'_>, process: Process, number: usize, entry: &Entry, errno: Errno) {
-    if let Some(step) = entry.instead
-        && perform(task, step).is_ok()
-    {
-        return task.report(Kind::SteppedDown, process, number, errno.raw_os_error());
+/// A step was refused: does what the plan names instead, if that is not refused too and the launcher gets to know.
+fn step_down(
+    task: &mut Task<'_>,
+    process: Process,
+    number: usize,
+    entry: &Entry,
+    errno: Errno,
+) -> Result<(), Errno> {
+    match entry.instead {
+        Some(step) if perform(task, step).is_ok() => {
+            task.report(Kind::SteppedDown, process, number, errno.raw_os_error())
+        }
+        _ => Err(errno),
     }
-    match process == Process::Command && !task.init.is_empty() {
-        true => task.refused = Some((number, errno.raw_os_error())),
-        false => task.report(Kind::Failed, process, number, errno.raw_os_error()),
+}
+
+/// Tells of the step that was refused, and ends.
+fn give_up(task: &mut Task<'_>, process: Process, number: usize, errno: Errno) -> ! {
+    let value = errno.raw_os_error();
+    if process == Process::Command && !task.init.is_empty() {
+        task.refused = Some((number, value));
+    } else {
+        // If not even this is told, the launcher sees where this process has ended, by its name.
+        let _ = task.report(Kind::Failed, process, number, value);
     }
     sys::exit(FAILED)
 }
@@ -227,10 +244,7 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             Ok(())
         }
         Step::Ask(question) => ask(question),
-        Step::Ready => {
-            task.report(Kind::Ready, Process::Command, 0, 0);
-            Ok(())
-        }
+        Step::Ready => task.report(Kind::Ready, Process::Command, 0, 0),
         Step::Exec => {
             task.executed = true;
             let errno = exec(task);

@@ -1,6 +1,6 @@
 //! What a host answers to a plan without a command.
 
-use super::{Event, Observer, Outcome, hint, launch};
+use super::{Event, Observer, Outcome, hint, launch, unread};
 use crate::child::step::{Question, Step};
 use crate::error::Error;
 use crate::host::gate::{Answer, Gate};
@@ -56,6 +56,7 @@ pub fn attempt(plan: &Plan) -> Attempt {
                 let gate = refused.and_then(|entry| hint::gate(plan, entry.step));
                 return Attempt::refused(gate, running.failure(process, step, errno));
             }
+            Event::Unread(errno) => return Attempt::refused(None, unread(errno)),
             _ => {}
         }
     }

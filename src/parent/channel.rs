@@ -78,6 +78,8 @@ pub enum Event {
     Killed(i32),
     /// All has ended, and this is what it has used; only where there is a control group. It comes last.
     Used(Usage),
+    /// What was told could not be read, because of this errno: nothing more is known.
+    Unread(i32),
 }
 
 /// A socket and not a pipe, since the kernel writes down who sent each message, and says it in the receiver's process
@@ -109,7 +111,7 @@ impl Channel {
             match recvmsg(&self.0, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC) {
                 Ok(message) => break message.bytes,
                 Err(Errno::INTR) => {}
-                Err(_) => return None,
+                Err(errno) => return Some(Event::Unread(errno.raw_os_error())),
             }
         };
         let (mut sender, mut descriptor) = (0, None);

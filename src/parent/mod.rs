@@ -300,6 +300,11 @@ fn pointers(plan: &Plan, texts: &[Text]) -> Vec<*const c_char> {
     strings.chain([std::ptr::null()]).collect()
 }
 
+/// The error for reports that cannot be read.
+fn unread(errno: i32) -> Error {
+    Error::setup("read what the container reports, recvmsg", Errno(errno))
+}
+
 /// The error for a step of the launcher's.
 fn refused(plan: &Plan, step: ParentStep, errno: impl Into<Errno>) -> Error {
     let errno = errno.into();
@@ -410,6 +415,10 @@ impl Running<'_> {
                 self.end();
                 Some(Err(self.failure(process, step, errno)))
             }
+            Event::Unread(errno) => {
+                self.end();
+                Some(Err(unread(errno)))
+            }
             Event::Exited(status) => Some(self.ended(Outcome::Exited(status))),
             Event::Killed(signal) => Some(self.ended(Outcome::Killed(signal))),
             _ => None,
@@ -438,9 +447,13 @@ impl Running<'_> {
             Outcome::Exited(_) if !self.plan.init.is_empty() && self.life.is_none() => {
                 Ok(Outcome::Killed(libc::SIGKILL))
             }
-            // ... or it could not tell.
-            Outcome::Exited(_) if !self.plan.init.is_empty() => Err(Error::broken(
+            // ... or it could not tell, and its status is why.
+            Outcome::Exited(0) if !self.plan.init.is_empty() => Err(Error::broken(
                 "init ended without telling how the command ended",
+            )),
+            Outcome::Exited(errno) if !self.plan.init.is_empty() => Err(Error::setup(
+                "tell how the command ended, write by init",
+                Errno(errno),
             )),
             outcome => Ok(outcome),
         }
@@ -507,17 +520,17 @@ impl Running<'_> {
     /// After a failure outside: if the new process has failed too, then its cause is the true one.
     fn childs_cause(&mut self) -> Option<Error> {
         self.end();
-        while let Some(event) = self.next_event() {
-            if let Event::Failed {
-                process,
-                step,
-                errno,
-            } = event
-            {
-                return Some(self.failure(process, step, errno));
+        loop {
+            match self.next_event()? {
+                Event::Failed {
+                    process,
+                    step,
+                    errno,
+                } => return Some(self.failure(process, step, errno)),
+                Event::Unread(_) => return None,
+                _ => {}
             }
         }
-        None
     }
 
     /// Waits for the first process, once. It sends no SIGCHLD, so that `__WALL` is needed.
