@@ -80,7 +80,13 @@ fn namespace(proc: RawFd) -> Result<OwnedFd, Errno> {
 /// Waits for the namespace, and enters it.
 pub fn join(task: &mut Task<'_>) -> Result<(), Errno> {
     let options = WaitOptions::from_bits_retain(::libc::__WALL as u32);
-    while let Err(Errno::INTR) = waitpid(Pid::from_raw(task.network_pid), options) {}
+    loop {
+        match waitpid(Pid::from_raw(task.network_pid), options) {
+            Ok(_) => break,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
     sys::close(task.network.proc.load(Ordering::Relaxed));
     let made = task.network.namespace.load(Ordering::Acquire);
     if made < 0 {
