@@ -4,7 +4,7 @@ use ::core::prelude::rust_2024::*;
 use ::rustix::event::{PollFd, PollFlags, poll};
 use ::rustix::fs::{Access, CWD, Mode, OFlags};
 use ::rustix::io::Errno;
-use ::rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
+use ::rustix::process::{DumpableBehavior, Signal};
 
 use super::record::{Kind, Place, Process};
 use super::step::{Entry, FAILED, Fallback, FilterOf, Question, Slot, Step, Text};
@@ -95,26 +95,8 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             gid,
             drop_groups,
         } => become_ids(uid, gid, drop_groups),
-        Step::RaiseOpenFiles => {
-            let limit = ::rustix::process::getrlimit(Resource::Nofile);
-            ::rustix::process::setrlimit(
-                Resource::Nofile,
-                Rlimit {
-                    current: limit.maximum,
-                    maximum: limit.maximum,
-                },
-            )
-        }
-        Step::RestoreOpenFiles { soft } => {
-            let limit = ::rustix::process::getrlimit(Resource::Nofile);
-            ::rustix::process::setrlimit(
-                Resource::Nofile,
-                Rlimit {
-                    current: Some(soft),
-                    maximum: limit.maximum,
-                },
-            )
-        }
+        Step::RaiseOpenFiles => sys::set_open_files(|[_, most]| most),
+        Step::RestoreOpenFiles { soft } => sys::set_open_files(|_| soft),
         Step::SetLimit {
             resource,
             soft,

@@ -236,8 +236,12 @@ impl StatusFile {
     /// A descriptor of our own for the same file, so that the command does not get it.
     pub fn open(fd: i32) -> Result<Self, Error> {
         let wrong = |why: &str| Error::usage(format!("status descriptor {fd} {why}"));
-        let opened = rootlet::sys::duplicate(fd).map_err(|_| wrong("is not open"))?;
-        let flags = rustix::fs::fcntl_getfl(&opened).map_err(|_| wrong("is not open"))?;
+        let refused = |errno| match errno {
+            rustix::io::Errno::BADF => wrong("is not open"),
+            errno => Error::setup(format!("take status descriptor {fd}, fcntl"), errno),
+        };
+        let opened = rootlet::sys::duplicate(fd).map_err(refused)?;
+        let flags = rustix::fs::fcntl_getfl(&opened).map_err(refused)?;
         if flags & rustix::fs::OFlags::ACCMODE == rustix::fs::OFlags::RDONLY {
             return Err(wrong("cannot be written to"));
         }

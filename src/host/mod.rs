@@ -10,10 +10,11 @@ pub mod place;
 pub mod remedy;
 mod source;
 pub mod tree;
+pub mod unanswered;
 
 pub use source::{GUARDED, Guard, Source};
 
-use crate::error::Result;
+use crate::error::{Errno, Error, Result};
 use crate::seccomp::{self, Instruction};
 use crate::spec::{Landlock, Root, Seccomp, Spec, User};
 use crate::sys;
@@ -21,7 +22,7 @@ use cgroup::Cgroups;
 use rustix::fd::BorrowedFd;
 use rustix::thread::CapabilitySet;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tree::Tree;
 
 /// What [`crate::plan`] needs to know. Plain data, so that a plan can be made for any host, on any host.
@@ -86,7 +87,8 @@ impl Facts {
     /// # Errors
     /// When the kernel does not answer a question that it always answers.
     pub fn gather(spec: &Spec) -> Result<Self> {
-        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+        let [open_files, most_open_files] = sys::open_files()
+            .map_err(|errno| Error::setup("ask how many files may be open, prlimit64", errno))?;
         let capabilities = rustix::thread::capabilities(None)
             .map(|sets| sets.effective)
             .unwrap_or(CapabilitySet::empty());
@@ -96,41 +98,31 @@ impl Facts {
             may_map_users: capabilities.contains(CapabilitySet::SETUID),
             may_map_groups: capabilities.contains(CapabilitySet::SETGID),
             privileged_start: sys::started_with_privileges(),
-            cwd: std::env::current_dir().ok(),
+            cwd: unanswered::working_directory()?,
             env: std::env::vars_os().collect(),
             terminals: [
                 rustix::termios::isatty(rustix::stdio::stdin()),
                 rustix::termios::isatty(rustix::stdio::stdout()),
                 rustix::termios::isatty(rustix::stdio::stderr()),
             ],
-            one_output: is_same(rustix::stdio::stdout(), rustix::stdio::stderr()),
-            controlling_terminal: has_controlling_terminal(),
-            open_files: limit.current.unwrap_or(u64::MAX),
-            most_open_files: limit.maximum.unwrap_or(u64::MAX),
+            one_output: is_same(rustix::stdio::stdout(), rustix::stdio::stderr())?,
+            controlling_terminal: has_controlling_terminal()?,
+            open_files,
+            most_open_files,
             ignores_sigchld: sys::signal_disposition(libc::SIGCHLD)
                 .is_ok_and(|handler| handler == libc::SIG_IGN),
             main_thread: rustix::thread::gettid() == rustix::process::getpid(),
-            closed_fds: spec
-                .pass_fds
-                .iter()
-                .copied()
-                .filter(|&fd| !is_open(fd))
-                .collect(),
+            closed_fds: closed(&spec.pass_fds)?,
             sources: spec.mounts.iter().map(Source::of).collect::<Result<_>>()?,
             filter: filter(spec)?,
-            guarded: source::guarded(spec),
-            linked_files: source::linked_files(spec),
+            guarded: source::guarded(spec)?,
+            linked_files: source::linked_files(spec)?,
             landlock: landlock(spec),
             tree: Tree::of(spec)?,
-            has_sys: matches!(&spec.root, Root::Directory(path)
-                if !spec.root.is_host() && path.join("sys").symlink_metadata().is_ok_and(|data| data.is_dir())),
+            has_sys: has_sys(spec)?,
             cgroups: spec.limits.are_asked_for().then(Cgroups::look),
             limits_hold: spec.limits.are_asked_for() && cgroup::limits_hold(),
-            hard_limits: spec
-                .ulimits
-                .iter()
-                .map(|limit| hard_limit(limit.resource.number))
-                .collect(),
+            hard_limits: hard_limits(spec)?,
         })
     }
 }
@@ -156,22 +148,67 @@ fn filter(spec: &Spec) -> Result<Option<Vec<Instruction>>> {
     seccomp::load(path, &seccomp::Conditions::here(capabilities)).map(Some)
 }
 
-/// Whether /dev/tty, which stands for the terminal of one's session, can be opened (tty(4)).
-fn has_controlling_terminal() -> bool {
+/// Whether /dev/tty, which stands for the terminal of one's session, can be opened (tty(4)). EPERM is the answer of a
+/// cgroup that has no such device.
+fn has_controlling_terminal() -> Result<bool> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    rustix::fs::open(c"/dev/tty", flags, Mode::empty()).is_ok()
+    match rustix::fs::open(c"/dev/tty", flags, Mode::empty()) {
+        Err(rustix::io::Errno::PERM) => Ok(false),
+        opened => Ok(unanswered::answer("open", Path::new("/dev/tty"), opened)?.is_some()),
+    }
 }
 
-fn is_same(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> bool {
-    let file = |fd| rustix::fs::fstat(fd).map(|stat| (stat.st_dev, stat.st_ino));
-    file(a).is_ok_and(|a| file(b) == Ok(a))
+/// Whether both are the same file; those that are not open are none.
+fn is_same(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> Result<bool> {
+    let file = |fd| match rustix::fs::fstat(fd) {
+        Ok(stat) => Ok(Some((stat.st_dev, stat.st_ino))),
+        Err(rustix::io::Errno::BADF) => Ok(None),
+        Err(errno) => Err(Error::setup(
+            "look at the standard descriptors, fstat",
+            errno,
+        )),
+    };
+    let (a, b) = (file(a)?, file(b)?);
+    Ok(a.is_some() && a == b)
 }
 
-fn hard_limit(resource: u8) -> (u8, u64) {
-    (resource, sys::hard_limit(resource).unwrap_or(u64::MAX))
+/// The hard limit of each resource that a limit is asked for.
+fn hard_limits(spec: &Spec) -> Result<Vec<(u8, u64)>> {
+    let mut limits = Vec::new();
+    for limit in &spec.ulimits {
+        let resource = limit.resource.number;
+        let [_, hard] = sys::limits(resource)
+            .map_err(|errno| Error::setup("look at the resource limits, prlimit64", errno))?;
+        limits.push((resource, hard));
+    }
+    Ok(limits)
 }
 
-fn is_open(fd: i32) -> bool {
-    fd >= 0 && sys::is_open(fd)
+/// Those of `fds` that are not open.
+fn closed(fds: &[i32]) -> Result<Vec<i32>> {
+    let mut closed = Vec::new();
+    for &fd in fds {
+        match sys::look_at_descriptor(fd) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::BADF) => closed.push(fd),
+            Err(errno) => {
+                let step = format!("look at descriptor {fd}, fcntl");
+                return Err(Error::setup(step, Errno::from(errno)));
+            }
+        }
+    }
+    Ok(closed)
+}
+
+fn has_sys(spec: &Spec) -> Result<bool> {
+    let Root::Directory(root) = &spec.root else {
+        return Ok(false);
+    };
+    if spec.root.is_host() {
+        return Ok(false);
+    }
+    let path = root.join("sys");
+    let found = unanswered::answer("lstat", &path, path.symlink_metadata())?;
+    Ok(found.is_some_and(|data| data.is_dir()))
 }

@@ -1,5 +1,6 @@
 //! What the views of a spec have on the host.
 
+use super::unanswered;
 use crate::error::{Error, Result};
 use crate::spec::{Content, Mount, Root, Spec};
 use std::fs::File;
@@ -40,10 +41,10 @@ impl Source {
     /// When the content of a file cannot be read.
     pub fn of(mount: &Mount) -> Result<Self> {
         Ok(match mount {
-            Mount::Bind { source, .. } => Source::at(source),
+            Mount::Bind { source, .. } => Source::at(source)?,
             Mount::Overlay {
                 lower, upper, work, ..
-            } => layers(lower.iter().chain(upper).chain(work)),
+            } => layers(lower.iter().chain(upper).chain(work))?,
             Mount::File {
                 target, content, ..
             } => content_of(target, content)?,
@@ -51,37 +52,39 @@ impl Source {
         })
     }
 
-    fn at(path: &Path) -> Self {
-        match path.metadata() {
+    fn at(path: &Path) -> Result<Self> {
+        Ok(match path.metadata() {
             Ok(data) if data.is_dir() => Source::Directory {
                 mode: data.permissions().mode() & 0o7777,
             },
-            Ok(_) => Source::File,
-            // One that cannot be looked at is there; the kernel says what is wrong with it when it is taken.
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Source::File,
-            Err(_) => Source::Missing,
-        }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Source::Missing,
+            // One that may not be looked at is there; the kernel says what is wrong with it when it is taken.
+            found => {
+                unanswered::answer("stat", path, found)?;
+                Source::File
+            }
+        })
     }
 }
 
 /// The first layer, if all of them are directories.
-fn layers<'a>(mut paths: impl Iterator<Item = &'a PathBuf>) -> Source {
+fn layers<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Result<Source> {
     let mut first = Source::Missing;
-    let wrong = paths.find_map(|path| {
-        let why = match Source::at(path) {
+    for path in paths {
+        let why = match Source::at(path)? {
             Source::Missing => "is not there on the host",
-            Source::Directory { mode } => {
+            found @ Source::Directory { .. } => {
                 if first == Source::Missing {
-                    first = Source::Directory { mode };
+                    first = found;
                 }
-                return None;
+                continue;
             }
             _ => "is not a directory",
         };
         let path = path.clone();
-        Some(Source::Unusable { path, why })
-    });
-    wrong.unwrap_or(first)
+        return Ok(Source::Unusable { path, why });
+    }
+    Ok(first)
 }
 
 fn content_of(target: &Path, content: &Content) -> Result<Source> {
@@ -153,34 +156,43 @@ pub const GUARDED: [(&str, Guard); 13] = [
 ];
 
 /// Those that this kernel has, where the view is not the plain one of the host and nothing else was asked for.
-pub fn guarded(spec: &Spec) -> Vec<(&'static str, Guard)> {
+///
+/// # Errors
+/// When the kernel does not answer.
+pub fn guarded(spec: &Spec) -> Result<Vec<(&'static str, Guard)>> {
     let plain = spec.root.is_host() && !spec.read_only;
     if plain || spec.proc.is_some() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    let is_there = |path: &str| rustix::fs::access(path, rustix::fs::Access::EXISTS).is_ok();
-    GUARDED
-        .into_iter()
-        .filter(|(path, _)| is_there(path))
-        .collect()
+    let mut found = Vec::new();
+    for (path, guard) in GUARDED {
+        let asked = rustix::fs::access(path, rustix::fs::Access::EXISTS);
+        if unanswered::answer("access", Path::new(path), asked)?.is_some() {
+            found.push((path, guard));
+        }
+    }
+    Ok(found)
 }
 
 /// Files that programs look for in /etc, and that are links into /run on many systems.
 const LINKED: [&str; 3] = ["/etc/resolv.conf", "/etc/hosts", "/etc/hostname"];
 
 /// Those of them that are links, with what they lead to.
-pub fn linked_files(spec: &Spec) -> Vec<(PathBuf, PathBuf)> {
+///
+/// # Errors
+/// When the kernel does not answer.
+pub fn linked_files(spec: &Spec) -> Result<Vec<(PathBuf, PathBuf)>> {
     let covers = |mount: &Mount| matches!(mount, Mount::Tmpfs { .. } | Mount::Bind { .. });
     if spec.root != Root::Empty && !spec.mounts.iter().any(covers) {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let mut found = Vec::new();
     for link in LINKED.map(Path::new) {
-        if link.read_link().is_ok()
-            && let Ok(file) = link.canonicalize()
+        if unanswered::answer("readlink", link, link.read_link())?.is_some()
+            && let Some(file) = unanswered::answer("readlink", link, link.canonicalize())?
         {
             found.push((link.to_path_buf(), file));
         }
     }
-    found
+    Ok(found)
 }

@@ -215,12 +215,13 @@ pub fn set_limit(resource: u8, soft: u64, hard: u64) -> Result<(), Errno> {
     unsafe { syscall!(SYS_prlimit64, 0, i32::from(resource), &new, 0) }.map(drop)
 }
 
-/// What this process may have of the resource with this number, at most: the hard limit (prlimit64(2)).
-pub fn hard_limit(resource: u8) -> Result<u64, Errno> {
+/// What this process may have of the resource with this number: the soft limit and the hard one (prlimit64(2)). rustix's
+/// getrlimit takes it for granted that this cannot be refused; a system call filter may.
+pub fn limits(resource: u8) -> Result<[u64; 2], Errno> {
     let mut old = [0u64; 2];
     // SAFETY: `old` has room for a struct rlimit64; a null pointer asks for no change.
     unsafe { syscall!(SYS_prlimit64, 0, i32::from(resource), 0, &mut old) }?;
-    Ok(old[1])
+    Ok(old)
 }
 
 /// Closes every descriptor from `first` to `last` (close_range(2), Linux 5.9).
@@ -292,10 +293,21 @@ pub fn getcwd(buffer: &mut [u8]) -> Result<usize, Errno> {
     unsafe { syscall!(SYS_getcwd, buffer.as_mut_ptr(), buffer.len()) }
 }
 
-/// Whether `fd` is an open descriptor (fcntl(2), F_GETFD).
-pub fn is_open(fd: RawFd) -> bool {
+/// Asks about `fd`; EBADF says that it is not open (fcntl(2), F_GETFD).
+pub fn look_at_descriptor(fd: RawFd) -> Result<(), Errno> {
     // SAFETY: takes plain numbers, and changes nothing.
-    unsafe { syscall!(SYS_fcntl, fd, libc::F_GETFD) }.is_ok()
+    unsafe { syscall!(SYS_fcntl, fd, libc::F_GETFD) }.map(drop)
+}
+
+/// How many files this process may have open: the soft limit and the hard one.
+pub fn open_files() -> Result<[u64; 2], Errno> {
+    limits(libc::RLIMIT_NOFILE as u8)
+}
+
+/// Sets the soft limit of open files, from the limits that there are.
+pub fn set_open_files(soft: impl FnOnce([u64; 2]) -> u64) -> Result<(), Errno> {
+    let [current, most] = open_files()?;
+    set_limit(libc::RLIMIT_NOFILE as u8, soft([current, most]), most)
 }
 
 /// A descriptor of one's own for the open file of `fd`, closed on exec (fcntl(2), F_DUPFD_CLOEXEC).
