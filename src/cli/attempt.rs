@@ -6,8 +6,9 @@ use rootlet::changes::Store;
 use rootlet::error::{Error, Result};
 use rootlet::front::line::Line;
 use rootlet::front::request::Request;
-use rootlet::host::look::ThisMachine;
+use rootlet::host::look::{Look, ThisMachine};
 use rootlet::host::mountinfo::MountInfo;
+use rootlet::host::unanswered;
 use rootlet::preset::attempt::{self, Layer, Parts};
 use rootlet::preset::pieces::{Pieces, pieces};
 use rootlet::preset::{need_namespaces, refine};
@@ -19,15 +20,17 @@ use std::path::{Path, PathBuf};
 /// Runs the command, and deals with what it has changed.
 pub fn attempt(line: &Line<'_>) -> anyhow::Result<u8> {
     let info = MountInfo::read()?;
-    let found = pieces(info.visible(), &ThisMachine);
-    let layers = attempt::layers(&found, Path::is_dir);
+    let machine = ThisMachine::default();
+    let found = pieces(info.visible(), &machine);
+    let layers = attempt::layers(&found, |path| machine.is_directory(path));
+    machine.check()?;
     let kept = value(line, "keep");
     let directory = match kept {
         Some(directory) => named(Path::new(directory))?,
         None => place()?,
     };
 
-    let cwd = std::env::current_dir().ok();
+    let cwd = unanswered::working_directory()?;
     let parts = parts(&layers, &directory);
     let preset = attempt::preset(&found, &layers, &parts, &directory, cwd.as_deref());
     let views = preset.mounts.len();

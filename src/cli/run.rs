@@ -103,17 +103,16 @@ fn argument(flag: &'static Flag) -> Arg {
 pub fn run(line: &Line<'_>) -> anyhow::Result<u8> {
     let mut request = Request::new(line, Spec::default())?;
     if request.hide_env {
-        request
-            .spec
-            .mounts
-            .extend(sandbox::env_files(&Look::here()));
+        let look = Look::here()?;
+        request.spec.mounts.extend(sandbox::env_files(&look));
+        look.unanswered.check()?;
     }
     carry_out(request)
 }
 
 /// The same, in a sandbox.
 pub fn sandbox(line: &Line<'_>) -> anyhow::Result<u8> {
-    let look = Look::here();
+    let look = Look::here()?;
     let preset = sandbox::preset(&look)?;
     let views = preset.mounts.len();
     let mut request = Request::new(line, preset)?;
@@ -122,6 +121,7 @@ pub fn sandbox(line: &Line<'_>) -> anyhow::Result<u8> {
     if request.hide_env {
         request.spec.mounts.extend(sandbox::env_files(&look));
     }
+    look.unanswered.check()?;
     carry_out(request)
 }
 

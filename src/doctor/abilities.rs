@@ -107,7 +107,7 @@ impl Ability {
 /// A sandbox for the working directory, or for another one where that is not a directory that a sandbox takes: the
 /// question is what the host allows.
 fn in_sandbox() -> Result<Spec> {
-    let mut look = sandbox::Look::here();
+    let mut look = sandbox::Look::here()?;
     let mut preset = sandbox::preset(&look);
     if preset.is_err() {
         look.cwd = Some(PathBuf::from("/usr"));

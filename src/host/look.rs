@@ -1,6 +1,7 @@
 //! Looks at directories, as the caller may: what is in them, and what of it can be written.
 
-use crate::error::Errno;
+use super::unanswered::Unanswered;
+use crate::error::{Errno, Result};
 use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, RawDir};
 use std::ffi::{CStr, OsStr, OsString};
 use std::mem::MaybeUninit;
@@ -40,7 +41,7 @@ pub trait Look {
     ///
     /// # Errors
     /// The kernel's answer when it cannot be listed.
-    fn entries(&self, directory: &Path) -> Result<Vec<DirectoryEntry>, Errno>;
+    fn entries(&self, directory: &Path) -> std::result::Result<Vec<DirectoryEntry>, Errno>;
 
     /// Whether the caller may write to `path`: for a directory, make and remove names in it.
     fn may_write(&self, path: &Path) -> bool;
@@ -60,21 +61,82 @@ pub trait Look {
 }
 
 /// This machine, as the calling process sees it.
-#[derive(Clone, Copy, Debug)]
-pub struct ThisMachine;
+#[derive(Debug, Default)]
+pub struct ThisMachine {
+    unanswered: Unanswered,
+}
+
+impl ThisMachine {
+    /// Whether every question was answered: where one was not, nothing may be made of the others.
+    ///
+    /// # Errors
+    /// The first question that was not.
+    pub fn check(&self) -> Result<()> {
+        self.unanswered.check()
+    }
+
+    /// access(2) of the caller's real ids, which are the effective ones: rootlet is never set-user-ID. That one may not
+    /// (EPERM, for an immutable file) is an answer. `path` is what is asked about, as errors call it.
+    fn may(
+        &self,
+        directory: impl AsFd,
+        name: impl rustix::path::Arg,
+        access: Access,
+        path: &Path,
+    ) -> bool {
+        match rustix::fs::accessat(directory, name, access, AtFlags::empty()) {
+            Err(rustix::io::Errno::PERM) => false,
+            asked => self.unanswered.answer("access", path, asked).is_some(),
+        }
+    }
+
+    /// Whether `directory` may hold something to write; `left` is how many names may still be looked at. Errors call it
+    /// `path`, which it is or is below.
+    fn may_hold_something(&self, directory: &OwnedFd, path: &Path, left: &mut usize) -> bool {
+        // Access to a directory that can be listed but not searched is refused for every name in it, and rightly so.
+        if self.may(directory, c".", Access::WRITE_OK, path) {
+            return true;
+        }
+        let mut names = Vec::new();
+        let listed = each_name(directory, |name, kind| {
+            if kind != FileType::Symlink {
+                names.push((name.to_owned(), kind));
+            }
+            names.len() <= *left
+        });
+        let listed = self.unanswered.answer("getdents", path, listed);
+        if listed.is_none() || names.len() > *left {
+            return true;
+        }
+        *left -= names.len();
+        names.iter().any(|(name, kind)| {
+            if *kind != FileType::Directory {
+                return self.may(directory, name, Access::WRITE_OK, path);
+            }
+            let opened = open_in(directory, name);
+            match self.unanswered.answer("openat", path, opened) {
+                Some(below) => self.may_hold_something(&below, path, left),
+                None => self.may(directory, name, Access::EXEC_OK, path),
+            }
+        })
+    }
+}
 
 impl Look for ThisMachine {
-    fn entries(&self, directory: &Path) -> Result<Vec<DirectoryEntry>, Errno> {
+    fn entries(&self, directory: &Path) -> std::result::Result<Vec<DirectoryEntry>, Errno> {
         let fd = open(directory)?;
         let mut entries = Vec::new();
         each_name(&fd, |name, kind| {
             let kind = match kind {
                 FileType::Directory => EntryKind::Directory,
                 FileType::RegularFile => EntryKind::File,
-                FileType::Symlink => match rustix::fs::readlinkat(&fd, name, Vec::new()) {
-                    Ok(to) => EntryKind::Symlink(OsStr::from_bytes(to.as_bytes()).into()),
-                    Err(_) => return true, // gone meanwhile
-                },
+                FileType::Symlink => {
+                    let read = rustix::fs::readlinkat(&fd, name, Vec::new());
+                    match self.unanswered.answer("readlink", directory, read) {
+                        Some(to) => EntryKind::Symlink(OsStr::from_bytes(to.as_bytes()).into()),
+                        None => return true, // gone meanwhile
+                    }
+                }
                 _ => EntryKind::Other,
             };
             let name = OsStr::from_bytes(name.to_bytes()).to_os_string();
@@ -85,59 +147,31 @@ impl Look for ThisMachine {
     }
 
     fn may_write(&self, path: &Path) -> bool {
-        may(CWD, path, Access::WRITE_OK)
+        self.may(CWD, path, Access::WRITE_OK, path)
     }
 
     fn may_search(&self, directory: &Path) -> bool {
-        may(CWD, directory, Access::EXEC_OK)
+        self.may(CWD, directory, Access::EXEC_OK, directory)
     }
 
     fn is_directory(&self, path: &Path) -> bool {
-        path.is_dir()
+        let found = self.unanswered.answer("stat", path, path.metadata());
+        found.is_some_and(|data| data.is_dir())
     }
 
     fn size(&self, file: &Path) -> Option<u64> {
-        let data = file.symlink_metadata().ok()?;
+        let data = self
+            .unanswered
+            .answer("lstat", file, file.symlink_metadata())?;
         data.is_file().then_some(data.len())
     }
 
     fn may_hold_something_to_write(&self, directory: &Path) -> bool {
-        match open(directory) {
-            Ok(fd) => may_hold_something(&fd, &mut { MOST_NAMES }),
-            Err(_) => self.may_search(directory),
+        match self.unanswered.answer("open", directory, open(directory)) {
+            Some(fd) => self.may_hold_something(&fd, directory, &mut { MOST_NAMES }),
+            None => self.may_search(directory),
         }
     }
-}
-
-/// Whether `directory` may hold something to write; `left` is how many names may still be looked at.
-fn may_hold_something(directory: &OwnedFd, left: &mut usize) -> bool {
-    // Access to a directory that can be listed but not searched is refused for every name in it, and rightly so.
-    if may(directory, c".", Access::WRITE_OK) {
-        return true;
-    }
-    let mut names = Vec::new();
-    let listed = each_name(directory, |name, kind| {
-        if kind != FileType::Symlink {
-            names.push((name.to_owned(), kind));
-        }
-        names.len() <= *left
-    });
-    if listed.is_err() || names.len() > *left {
-        return true;
-    }
-    *left -= names.len();
-    names.iter().any(|(name, kind)| match kind {
-        FileType::Directory => match open_in(directory, name) {
-            Ok(below) => may_hold_something(&below, left),
-            Err(_) => may(directory, name, Access::EXEC_OK),
-        },
-        _ => may(directory, name, Access::WRITE_OK),
-    })
-}
-
-/// access(2) of the caller's real ids, which are the effective ones: rootlet is never set-user-ID.
-fn may(directory: impl AsFd, path: impl rustix::path::Arg, access: Access) -> bool {
-    rustix::fs::accessat(directory, path, access, AtFlags::empty()).is_ok()
 }
 
 fn open(directory: &Path) -> rustix::io::Result<OwnedFd> {

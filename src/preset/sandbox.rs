@@ -4,16 +4,23 @@
 
 use super::places::{PRIVATE, RUN, SECRETS, TOOLS, VARIABLES};
 use crate::error::{Error, Result};
+use crate::host::unanswered::{self, Unanswered};
 use crate::spec::{
     AbstractSockets, Capability, Kernel, Landlock, Missing, Mount, Net, Seccomp, Spec, User,
 };
+use rustix::fs::{Dir, Mode, OFlags};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 
 /// Gives a path without symbolic links.
 pub type Real<'a> = Box<dyn Fn(&Path) -> Option<PathBuf> + 'a>;
+
+/// Gives the names in a directory.
+pub type Names<'a> = Box<dyn Fn(&Path) -> Vec<OsString> + 'a>;
 
 /// What the preset has to know of the host.
 pub struct Look<'a> {
@@ -26,43 +33,75 @@ pub struct Look<'a> {
     /// A path without symbolic links; none if nothing is there.
     pub real: Real<'a>,
     /// The names in a directory.
-    pub names: &'a dyn Fn(&Path) -> Vec<OsString>,
+    pub names: Names<'a>,
+    /// What was asked of the host without an answer: with it, nothing may be made of what the others were.
+    pub unanswered: Rc<Unanswered>,
 }
 
 impl Look<'static> {
     /// Looks at this host.
-    pub fn here() -> Self {
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub fn here() -> Result<Self> {
+        let unanswered = Rc::new(Unanswered::default());
+        let [by_real, by_names] = [(); 2].map(|()| Rc::clone(&unanswered));
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        let real = |path: OsString| Path::new(&path).canonicalize().ok();
+        let real = |path: OsString| canonical(Path::new(&path), &unanswered);
+        let is_directory = |path: &PathBuf| {
+            let found = unanswered.answer("stat", path, path.metadata());
+            found.is_some_and(|data| data.is_dir())
+        };
         let home = variable("HOME").map(|home| {
-            let home = real(home).filter(|home| home.is_dir());
+            let home = real(home).filter(is_directory);
             home.unwrap_or_else(|| PathBuf::from("/"))
         });
-        Look {
+        let runtime = variable("XDG_RUNTIME_DIR").and_then(real);
+        unanswered.check()?;
+        Ok(Look {
             home: home.clone(),
-            cwd: std::env::current_dir().ok(),
-            runtime: variable("XDG_RUNTIME_DIR").and_then(real),
+            cwd: unanswered::working_directory()?,
+            runtime,
             real: match home {
-                Some(home) => Box::new(move |path| real_below(&home, path)),
-                None => Box::new(|path| path.canonicalize().ok()),
+                Some(home) => Box::new(move |path| real_below(&home, path, &by_real)),
+                None => Box::new(move |path| canonical(path, &by_real)),
             },
-            names: &|path| {
-                let entries = std::fs::read_dir(path).into_iter().flatten();
-                entries.flatten().map(|entry| entry.file_name()).collect()
-            },
-        }
+            names: Box::new(move |path| names(path, &by_names)),
+            unanswered,
+        })
     }
+}
+
+fn canonical(path: &Path, unanswered: &Unanswered) -> Option<PathBuf> {
+    unanswered.answer("readlink", path, path.canonicalize())
+}
+
+fn names(path: &Path, unanswered: &Unanswered) -> Vec<OsString> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(path, flags, Mode::empty()).and_then(Dir::new);
+    // Not by the standard library, which takes a refused close(2) for a mistake of the program.
+    let entries = unanswered
+        .answer("open", path, opened)
+        .into_iter()
+        .flatten();
+    let names = entries.filter_map(|entry| {
+        let entry = unanswered.answer("getdents", path, entry)?;
+        let name = entry.file_name().to_bytes();
+        (name != b"." && name != b"..").then(|| OsStr::from_bytes(name).to_os_string())
+    });
+    names.collect()
 }
 
 /// A path without symbolic links. Below `home`, which has none, only what follows is looked at: most of what is asked for
 /// lies there, and to ask for each part from the root on took a fifth of a launch.
-fn real_below(home: &Path, path: &Path) -> Option<PathBuf> {
-    let real = || path.canonicalize().ok();
+fn real_below(home: &Path, path: &Path, unanswered: &Unanswered) -> Option<PathBuf> {
+    let real = || canonical(path, unanswered);
     let Ok(rest) = path.strip_prefix(home) else {
         return real();
     };
     // Most are not there, which is known with one call.
-    rustix::fs::access(path, rustix::fs::Access::EXISTS).ok()?;
+    let asked = rustix::fs::access(path, rustix::fs::Access::EXISTS);
+    unanswered.answer("access", path, asked)?;
     let mut place = home.to_path_buf();
     for part in rest.components() {
         place.push(part);
@@ -358,12 +397,13 @@ mod tests {
             cwd: Some(cwd.into()),
             runtime: Some("/run/user/1000".into()),
             real: Box::new(real),
-            names: &|_| {
+            names: Box::new(|_| {
                 let more = [".env", ".env.local", ".env.example", "main.rs"];
                 let lists = TOOLS.iter().chain(SECRETS).chain(&more);
                 let top = lists.map(|name| name.split('/').next().unwrap_or(name));
                 top.map(OsString::from).collect()
-            },
+            }),
+            unanswered: Rc::default(),
         }
     }
 

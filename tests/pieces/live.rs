@@ -11,7 +11,7 @@ use std::path::Path;
 fn found() -> Pieces {
     let info = MountInfo::read().unwrap();
     assert_eq!(info.skipped, []);
-    pieces(info.visible(), &ThisMachine)
+    pieces(info.visible(), &ThisMachine::default())
 }
 
 /// The piece that is seen at `path`.
@@ -127,7 +127,7 @@ fn the_pieces_cover_the_root_and_catch_what_is_written_at_home() {
     let found = found();
     let root = &found.pieces[0];
     assert_eq!(root.path(), Path::new("/"));
-    for DirectoryEntry { name, .. } in ThisMachine.entries(Path::new("/")).unwrap() {
+    for DirectoryEntry { name, .. } in ThisMachine::default().entries(Path::new("/")).unwrap() {
         let path = Path::new("/").join(&name);
         let held = match root {
             Piece::Picture { holds, .. } => holds.iter().any(|held| held.name == name),
@@ -147,7 +147,7 @@ fn a_look_tells_what_is_there() {
     dir.directory("directory");
     std::os::unix::fs::symlink("to/nowhere", dir.at("link")).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(dir.at("socket")).unwrap();
-    let mut entries = ThisMachine.entries(dir.path()).unwrap();
+    let mut entries = ThisMachine::default().entries(dir.path()).unwrap();
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     let kinds: Vec<_> = entries.into_iter().map(|entry| entry.kind).collect();
     assert_eq!(
@@ -159,10 +159,12 @@ fn a_look_tells_what_is_there() {
             EntryKind::Other
         ]
     );
-    let size = |name| ThisMachine.size(Path::new(&dir.at(name)));
+    let size = |name| ThisMachine::default().size(Path::new(&dir.at(name)));
     assert_eq!(size("file"), Some(4));
     assert_eq!([size("directory"), size("link"), size("gone")], [None; 3]);
-    let errno = ThisMachine.entries(Path::new(&dir.at("gone"))).unwrap_err();
+    let errno = ThisMachine::default()
+        .entries(Path::new(&dir.at("gone")))
+        .unwrap_err();
     assert_eq!(errno.0, libc::ENOENT);
 }
 
@@ -174,7 +176,7 @@ fn may_hold(mode: u32, prepare: impl FnOnce(&Dir)) -> bool {
         std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(mode)).unwrap();
     };
     set(mode);
-    let answer = ThisMachine.may_hold_something_to_write(dir.path());
+    let answer = ThisMachine::default().may_hold_something_to_write(dir.path());
     set(0o700);
     answer
 }
@@ -218,5 +220,5 @@ fn a_look_tells_where_nothing_can_be_written() {
     assert!(may_hold(0o500, many));
     // Searched, but not listed: who knows.
     assert!(may_hold(0o100, |_| ()));
-    assert!(!ThisMachine.may_hold_something_to_write(Path::new("/nowhere")));
+    assert!(!ThisMachine::default().may_hold_something_to_write(Path::new("/nowhere")));
 }
