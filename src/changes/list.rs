@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, openat, readlinkat, statat};
 use rustix::io::Errno;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -99,7 +99,7 @@ pub struct Changes {
     /// What could not be compared, so that there may be more.
     pub unread: Vec<Error>,
     /// For each piece: files with several names in the upper directory of which the host has one already, by inode.
-    pub(super) linked: Vec<HashMap<u64, Linked>>,
+    pub(super) linked: Vec<BTreeMap<u64, Linked>>,
 }
 
 /// A file that is as the upper directory has it.
@@ -172,10 +172,10 @@ impl Store {
             let linked = match Walk::new(self, number, &mut changes) {
                 Ok(walk) => walk.walk(),
                 // The host's directory has gone since. If nothing was written over it, nobody misses it.
-                Err(_) if self.wrote_nothing(number) => HashMap::new(),
+                Err(_) if self.wrote_nothing(number) => BTreeMap::new(),
                 Err(error) => {
                     changes.unread.push(error);
-                    HashMap::new()
+                    BTreeMap::new()
                 }
             };
             changes.linked.push(linked);
@@ -206,7 +206,7 @@ struct Walk<'a> {
     /// The host's path of the current directory.
     path: PathBuf,
     changes: &'a mut Changes,
-    linked: HashMap<u64, Linked>,
+    linked: BTreeMap<u64, Linked>,
     /// Whether owners are compared: others than root cannot change them.
     owners: bool,
 }
@@ -239,12 +239,12 @@ impl<'a> Walk<'a> {
             root,
             path: root.to_path_buf(),
             changes,
-            linked: HashMap::new(),
+            linked: BTreeMap::new(),
             owners: rustix::process::geteuid().is_root(),
         })
     }
 
-    fn walk(mut self) -> HashMap<u64, Linked> {
+    fn walk(mut self) -> BTreeMap<u64, Linked> {
         let mut frames: Vec<Frame> = Vec::new();
         match self.root_frame() {
             Ok(frame) => frames.push(frame),
@@ -288,7 +288,7 @@ impl<'a> Walk<'a> {
         let upper = State::from(&rustix::fs::fstat(self.upper.current())?);
         let host = State::from(&rustix::fs::fstat(self.host.current())?);
         // It was not copied from the host's, but made as the command was to see it.
-        if upper.mode != seen_mode(self.host.current(), host.mode) {
+        if upper.mode != seen_mode(self.host.current(), host.mode)? {
             self.add(self.path.clone(), Kind::Mode, Some(host), Some(upper));
         }
         self.frame(true, false)

@@ -4,7 +4,7 @@ use super::list::{Change, Changes};
 use super::state::{FileType, State, Time};
 use super::store::{Store, failed};
 use crate::error::{Error, Result};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
@@ -27,7 +27,7 @@ pub struct Host {
 
 /// What the host had at each path that the command changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Record(HashMap<PathBuf, Host>);
+pub struct Record(BTreeMap<PathBuf, Host>);
 
 impl Record {
     /// Notes what `changes` have seen of the host. What was changed later than `started` was changed meanwhile.

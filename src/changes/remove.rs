@@ -99,13 +99,14 @@ pub fn remove(parent: BorrowedFd<'_>, name: &CStr) -> rustix::io::Result<()> {
 
 /// Removes a file or an empty directory; false means that there is something in it, or that one has to look.
 fn unlink(parent: BorrowedFd<'_>, name: &CStr) -> rustix::io::Result<bool> {
-    match unlinkat(parent, name, AtFlags::empty()) {
+    let refused = match unlinkat(parent, name, AtFlags::empty()) {
         // EPERM: POSIX allows it for a directory.
-        Err(Errno::ISDIR | Errno::PERM) => {}
+        Err(errno @ (Errno::ISDIR | Errno::PERM)) => errno,
         result => return result.map(|()| true),
-    }
+    };
     match unlinkat(parent, name, AtFlags::REMOVEDIR) {
         Ok(()) => Ok(true),
+        Err(Errno::NOTDIR) => Err(refused),
         Err(_) => Ok(false),
     }
 }
@@ -133,12 +134,13 @@ fn remove_known(upper: &Path, work: &Path) {
 fn make_writable(parent: BorrowedFd<'_>, name: &CStr) -> rustix::io::Result<()> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = openat(parent, name, flags, Mode::empty())?;
-    let mode = State::from(&fstat(&directory)?).mode;
-    match mode & 0o700 {
+    let state = State::from(&fstat(&directory)?);
+    let own = state.uid == rustix::process::geteuid().as_raw();
+    match state.mode & 0o700 {
         0o700 => Ok(()),
         // Where it is not ours, what follows says so.
-        _ => match set_mode(directory.as_fd(), mode | 0o700) {
-            Err(Errno::PERM) => Ok(()),
+        _ => match set_mode(directory.as_fd(), state.mode | 0o700) {
+            Err(Errno::PERM) if !own => Ok(()),
             result => result,
         },
     }

@@ -68,13 +68,24 @@ impl Store {
             directory: directory.to_path_buf(),
             head,
         };
-        for name in ["", "upper", "work"] {
-            make(&directory.join(name), 0o700)?;
+        make(directory, 0o700)?;
+        if let Err(error) = store.fill(pieces) {
+            // Nothing is in it but what has just been made.
+            let _ = fs::remove_dir_all(directory);
+            return Err(error);
+        }
+        Ok(store)
+    }
+
+    /// Makes all that a new store holds.
+    fn fill(&self, pieces: &[PathBuf]) -> Result<()> {
+        for name in ["upper", "work"] {
+            make(&self.directory.join(name), 0o700)?;
         }
         for (number, path) in pieces.iter().enumerate() {
             let look = |path| -> rustix::io::Result<u32> {
                 let host = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-                Ok(seen_mode(&host, rustix::fs::fstat(&host)?.st_mode & 0o7777))
+                seen_mode(&host, rustix::fs::fstat(&host)?.st_mode & 0o7777)
             };
             let mode = match look(path) {
                 Ok(mode) => mode,
@@ -82,14 +93,13 @@ impl Store {
                 Err(rustix::io::Errno::NOENT) => 0o755,
                 Err(errno) => return Err(failed("look at", path, errno)),
             };
-            make(&store.upper(number), mode)?;
-            make(&store.work(number), 0o700)?;
+            make(&self.upper(number), mode)?;
+            make(&self.work(number), 0o700)?;
         }
-        let text = toml::to_string(&store.head)
+        let text = toml::to_string(&self.head)
             .map_err(|error| Error::usage(format!("write {HEAD}: {error}")))?;
-        let path = directory.join(HEAD);
-        fs::write(&path, text).map_err(|error| failed("write", &path, error))?;
-        Ok(store)
+        let path = self.directory.join(HEAD);
+        fs::write(&path, text).map_err(|error| failed("write", &path, error))
     }
 
     /// Opens the store in `directory`.
@@ -195,11 +205,14 @@ impl Store {
 
 /// The permission bits of a directory of the host, as an overlay over it has them. There it belongs to the caller: so where
 /// the caller may not write, nobody may.
-pub(super) fn seen_mode(directory: impl AsFd, mode: u32) -> u32 {
+pub(super) fn seen_mode(directory: impl AsFd, mode: u32) -> rustix::io::Result<u32> {
+    use rustix::io::Errno;
     let (access, flags) = (rustix::fs::Access::WRITE_OK, rustix::fs::AtFlags::empty());
     match rustix::fs::accessat(directory, c".", access, flags) {
-        Ok(()) => mode,
-        Err(_) => mode & !0o222,
+        Ok(()) => Ok(mode),
+        // EPERM: it is immutable.
+        Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) => Ok(mode & !0o222),
+        Err(errno) => Err(errno),
     }
 }
 

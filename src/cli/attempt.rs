@@ -96,14 +96,17 @@ fn place() -> Result<PathBuf> {
                 .with_hint("say where with --keep DIR")
         })?;
     let tries = state.join("rootlet/try");
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&tries)
-        .map_err(|error| {
-            Error::setup(format!("make {}", tries.display()), error)
-                .with_hint("changes are kept there; say where else with --keep DIR")
-        })?;
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    // Most often it is there; if it cannot be looked at, to make it tells less of why.
+    let made = match tries.metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => builder.create(&tries),
+        found => found.map(drop),
+    };
+    made.map_err(|error| {
+        Error::setup(format!("make {}", tries.display()), error)
+            .with_hint("changes are kept there; say where else with --keep DIR")
+    })?;
     let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
     let name = now.trim_end_matches('Z').replace(':', "-");
     let more = (2..).map(|number| format!("{name}-{number}"));
@@ -136,6 +139,16 @@ fn make_store(
 ) -> Result<Store> {
     let paths: Vec<PathBuf> = layers.iter().map(|layer| layer.path.clone()).collect();
     let store = Store::create(directory, &paths, &request.spec.command)?;
+    match make_pictures(layers, parts) {
+        Ok(()) => Ok(store),
+        Err(error) => {
+            store.drop()?;
+            Err(error)
+        }
+    }
+}
+
+fn make_pictures(layers: &[Layer<'_>], parts: &[Parts]) -> Result<()> {
     for (layer, parts) in layers.iter().zip(parts) {
         if let Some(holds) = layer.picture {
             let made = std::fs::DirBuilder::new()
@@ -145,7 +158,7 @@ fn make_store(
             attempt::make_picture(&parts.lower, &layer.path, holds)?;
         }
     }
-    Ok(store)
+    Ok(())
 }
 
 /// What the command could write outside, and cannot inside.

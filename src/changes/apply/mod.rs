@@ -23,7 +23,7 @@ use place::Placed;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, fchmod, fstat, mkdirat, openat, syncfs};
 use rustix::io::Errno;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 
@@ -172,7 +172,7 @@ struct Piece<'a> {
     /// Something on the host's file system that can be synced.
     sync: OwnedFd,
     /// Files with several names, by their inode in the upper directory.
-    placed: HashMap<u64, Placed>,
+    placed: BTreeMap<u64, Placed>,
     batch: Batch<'a>,
     /// Directories whose mode and times are set when all is in them.
     directories: Vec<&'a Change>,
@@ -182,7 +182,7 @@ impl<'a> Piece<'a> {
     fn open(
         store: &'a Store,
         number: usize,
-        linked: HashMap<u64, super::list::Linked>,
+        linked: BTreeMap<u64, super::list::Linked>,
     ) -> Result<Self> {
         let open = |path: &Path, flags| {
             Descent::open(path, flags).map_err(|errno| failed("open directory", path, errno))
@@ -224,7 +224,7 @@ impl<'a> Job<'a> {
     fn piece(
         &mut self,
         number: usize,
-        linked: HashMap<u64, super::list::Linked>,
+        linked: BTreeMap<u64, super::list::Linked>,
         wanted: &[&'a Change],
         record: Option<&Record>,
     ) {
