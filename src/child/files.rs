@@ -12,10 +12,8 @@ use crate::sys::{self, RawFd};
 
 /// Closes every descriptor above 2 that is not in `keep`, which is in ascending order.
 pub fn close_others(keep: &[RawFd]) -> Result<(), Errno> {
-    match close_ranges(keep) {
-        Err(Errno::NOSYS | Errno::PERM) => close_listed(keep),
-        result => result,
-    }
+    // Whatever the errno: this is done while the command runs, which is not to end for it.
+    close_ranges(keep).or_else(|_| close_listed(keep))
 }
 
 /// The same by close_range(2) alone.

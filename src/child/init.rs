@@ -4,7 +4,6 @@ use ::core::ffi::c_void;
 use ::core::mem::MaybeUninit;
 use ::core::prelude::rust_2024::*;
 use ::rustix::event::{PollFd, PollFlags, poll};
-use ::rustix::fd::OwnedFd;
 use ::rustix::fs::{CWD, Mode, OFlags};
 use ::rustix::io::{Errno, IoSlice};
 use ::rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, UCred};
@@ -28,6 +27,9 @@ pub fn become_subreaper(task: &mut Task<'_>) -> Result<(), Errno> {
 /// Starts the command's process and waits until it has executed the command, or has ended.
 pub fn spawn_command(task: &mut Task<'_>, foreign_pids: bool, listened: bool) -> Result<(), Errno> {
     task.init_pid = own_pid();
+    // Before the command runs, so that it does not run in vain when this is refused.
+    let ended = sys::signalfd(SignalSet::only(::libc::SIGCHLD))?;
+    task.set_slot(Slot::ENDED, ::rustix::fd::IntoRawFd::into_raw_fd(ended));
     let stack = ::core::mem::take(&mut task.stack);
     let argument: *mut Task<'_> = task;
     let shared = if listened { ::libc::CLONE_FILES } else { 0 };
@@ -113,11 +115,10 @@ fn send(
 /// Lives until the command ends. Does not return, but for an error.
 pub fn supervise(task: &mut Task<'_>, shared_group: bool, sweep: bool) -> Result<(), Errno> {
     let (life, records) = (task.slot(Slot::LIFE), task.slot(Slot::RECORDS));
-    let children = task.slot(Slot::CHILDREN);
-    let mut keep = [life, records, children];
+    let (children, ended) = (task.slot(Slot::CHILDREN), task.slot(Slot::ENDED));
+    let mut keep = [life, records, children, ended];
     keep.sort_unstable();
     files::close_others(&keep)?;
-    let ended = sys::signalfd(SignalSet::only(::libc::SIGCHLD))?;
     let supervisor = Supervisor {
         command: task.command_pid,
         shared_group,
@@ -150,7 +151,7 @@ struct Supervisor {
     command: RawPid,
     shared_group: bool,
     life: RawFd,
-    ended: OwnedFd,
+    ended: RawFd,
 }
 
 impl Supervisor {
@@ -161,7 +162,7 @@ impl Supervisor {
             }
             let mut events = [
                 PollFd::from_borrowed_fd(borrow(self.life), PollFlags::IN),
-                PollFd::new(&self.ended, PollFlags::IN),
+                PollFd::from_borrowed_fd(borrow(self.ended), PollFlags::IN),
             ];
             match poll(&mut events, ::core::option::Option::None) {
                 Ok(_) | Err(Errno::INTR) => {}
@@ -171,7 +172,7 @@ impl Supervisor {
             if ended.revents().contains(PollFlags::IN) {
                 // Only that there was one matters; which child it was, wait4 knows.
                 let mut signals = [0u8; 128];
-                let _ = ::rustix::io::read(&self.ended, &mut signals);
+                let _ = ::rustix::io::read(borrow(self.ended), &mut signals);
             }
             if !life.revents().is_empty() && !self.pass_signals_on()? {
                 return Ok(End::Abandoned);

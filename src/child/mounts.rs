@@ -34,8 +34,8 @@ pub fn open_tree(
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_RECURSIVE;
-    let taken = match task.detached && has_move_mount() {
-        true => ::rustix::mount::open_tree(CWD, name, flags),
+    let taken = match task.detached {
+        true => ask_for_move_mount().and_then(|()| ::rustix::mount::open_tree(CWD, name, flags)),
         false => Err(Errno::NOSYS),
     };
     let fd = match taken {
@@ -104,11 +104,13 @@ pub fn keep_proc(path: &CStr) -> Result<(), Errno> {
     }
 }
 
-/// Whether move_mount(2) is there: without it a tree that open_tree has taken could not be attached at all. The empty
-/// path is refused in another way (ENOENT) than a call that is missing or filtered.
-fn has_move_mount() -> bool {
-    let probed = move_mount(CWD, c"", CWD, c"", MoveMountFlags::empty());
-    !matches!(probed, Err(Errno::NOSYS | Errno::PERM))
+/// Asks for move_mount(2): without it a tree that open_tree has taken could not be attached at all. The empty path is
+/// refused in another way (ENOENT) than a call that is missing or filtered.
+fn ask_for_move_mount() -> Result<(), Errno> {
+    match move_mount(CWD, c"", CWD, c"", MoveMountFlags::empty()) {
+        Err(Errno::NOENT) => Ok(()),
+        result => result,
+    }
 }
 
 /// Attaches what is in `slot` at `target`, and closes it.

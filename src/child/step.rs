@@ -56,8 +56,10 @@ impl Slot {
     pub const TERMINAL: Slot = Slot(2);
     /// The list of init's children in /proc, when init has no PID namespace to clear up for it.
     pub const CHILDREN: Slot = Slot(3);
+    /// init's descriptor for the ends of its children (signalfd).
+    pub const ENDED: Slot = Slot(4);
     /// The first of the slots that the sources of mounts get.
-    pub const SOURCES: u16 = 4;
+    pub const SOURCES: u16 = 5;
 }
 
 /// A step of a list, with what the user's `Try` allows in its place.
