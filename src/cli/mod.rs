@@ -11,7 +11,7 @@ mod run;
 
 use clap::error::{ContextKind, ErrorKind};
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
-use rootlet::error::Errno;
+use rootlet::error::{Errno, Error};
 use rootlet::front::line::{Line, Unread};
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -217,7 +217,9 @@ fn start_log(verbose: usize) {
 /// Success, also when the reader has seen enough (`| head`).
 fn written(result: io::Result<()>) -> anyhow::Result<u8> {
     match result {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::setup("write what there is to say", error).into())
+        }
         _ => Ok(0),
     }
 }

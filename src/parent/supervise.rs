@@ -118,6 +118,10 @@ impl Supervisor<'_, '_> {
             terminal.suspend();
         }
         self.running.tell_usage(self.observer);
+        // Before all else: a terminal that was given up is why what follows did not work out.
+        if let Some(error) = self.terminal.as_ref().and_then(Terminal::failure) {
+            return Err(error);
+        }
         match (outcome, self.streams.failure()) {
             (Ok(_), Some(error)) => Err(error),
             (Ok(_), None) if self.timed_out => Ok(Outcome::TimedOut),

@@ -1,6 +1,7 @@
 //! The caller's terminal, and the relay between it and the command's own.
 
 use super::clone;
+use crate::error::Error;
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -117,6 +118,8 @@ pub struct Terminal {
     last_input: u8,
     /// Shown, not yet taken by whoever reads our standard output.
     output: Vec<u8>,
+    /// What was refused first, on the way of what is typed and shown, and how.
+    refused: Option<(&'static str, Errno)>,
 }
 
 /// What a relay waits for.
@@ -146,6 +149,7 @@ impl Terminal {
             input_ended: false,
             last_input: b'\n',
             output,
+            refused: None,
         };
         terminal.resume();
         terminal
@@ -232,9 +236,23 @@ impl Terminal {
         match rustix::io::read(outer, &mut buffer) {
             Ok(length @ 1..) => self.output.extend_from_slice(&buffer[..length]),
             Err(Errno::INTR | Errno::AGAIN) => {}
-            // EIO: no process has the inner side open. One may open it again by its name, but then as a new user of it.
-            Ok(_) | Err(_) => self.hang_up(),
+            // No process has the inner side open. One may open it again by its name, but then as a new user of it.
+            Ok(_) | Err(Errno::IO) => self.hang_up(),
+            Err(errno) => {
+                self.refuse("read from the command's terminal", errno);
+                self.hang_up();
+            }
         }
+    }
+
+    fn refuse(&mut self, step: &'static str, errno: Errno) {
+        self.refused.get_or_insert((step, errno));
+    }
+
+    /// Why something that was typed or shown did not get where it should.
+    pub fn failure(&self) -> Option<Error> {
+        let (step, errno) = self.refused?;
+        Some(Error::setup(step, errno))
     }
 
     /// Writes no more than a pipe takes without blocking when it is ready (PIPE_BUF): standard output is shared with
@@ -244,7 +262,12 @@ impl Terminal {
         match rustix::io::write(rustix::stdio::stdout(), &self.output[..length]) {
             Ok(length) => drop(self.output.drain(..length)),
             Err(Errno::INTR | Errno::AGAIN) => {}
-            Err(_) => return false,
+            // Whoever reads it has seen enough, or was a terminal that has hung up.
+            Err(Errno::PIPE | Errno::IO) => return false,
+            Err(errno) => {
+                self.refuse("write what the command shows to standard output", errno);
+                return false;
+            }
         }
         true
     }
@@ -264,7 +287,12 @@ impl Terminal {
                 self.last_input = buffer[length - 1];
             }
             Err(Errno::INTR | Errno::AGAIN) => {}
-            Ok(_) | Err(_) => self.end_input(),
+            // EIO: a terminal that has hung up, or is another's.
+            Ok(_) | Err(Errno::IO) => self.end_input(),
+            Err(errno) => {
+                self.refuse("read from standard input for the command's terminal", errno);
+                self.end_input();
+            }
         }
     }
 
@@ -288,7 +316,11 @@ impl Terminal {
         match rustix::io::write(outer, &self.input) {
             Ok(length) => drop(self.input.drain(..length)),
             Err(Errno::INTR | Errno::AGAIN) => {}
-            Err(_) => self.input.clear(),
+            Err(Errno::IO) => self.input.clear(),
+            Err(errno) => {
+                self.refuse("write to the command's terminal", errno);
+                self.input.clear();
+            }
         }
     }
 
