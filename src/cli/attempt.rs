@@ -168,7 +168,7 @@ fn tell_uncovered(found: &Pieces, strict: bool) -> Result<()> {
         if strict {
             return Err(Error::usage(said));
         }
-        eprintln!("rootlet: note: {said} (--strict refuses this)");
+        say!("rootlet: note: {said} (--strict refuses this)");
     }
     Ok(())
 }

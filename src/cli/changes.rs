@@ -121,13 +121,13 @@ fn applied(store: &Store, patterns: &Patterns, force: bool) -> Result<Applied> {
     bar.clear();
     let result = result?;
     for refusal in &result.refused {
-        eprintln!("rootlet: not applied: {refusal}");
+        say!("rootlet: not applied: {refusal}");
     }
     let conflict = |refusal: &Refusal| matches!(refusal, Refusal::Conflict { .. });
     if result.refused.iter().any(conflict) {
-        eprintln!("hint: --force applies it over what the host has now");
+        say!("hint: --force applies it over what the host has now");
     }
-    eprintln!("{} applied, {} not", result.applied, result.refused.len());
+    say!("{} applied, {} not", result.applied, result.refused.len());
     Ok(result)
 }
 
@@ -229,8 +229,8 @@ pub fn ask(store: Store) -> anyhow::Result<()> {
             "r" => return Ok(store.drop()?),
             "l" => {
                 let dir = shown(store.directory());
-                eprintln!("rootlet: the changes are in {dir}");
-                eprintln!("hint: rootlet changes|diff|apply|drop {dir}");
+                say!("rootlet: the changes are in {dir}");
+                say!("hint: rootlet changes|diff|apply|drop {dir}");
                 return Ok(());
             }
             _ => {}
@@ -244,7 +244,7 @@ fn answer(question: &str) -> io::Result<String> {
     let mut line = String::new();
     match io::stdin().read_line(&mut line)? {
         0 => {
-            eprintln!();
+            say!();
             Ok("l".to_string())
         }
         _ => Ok(line.trim().to_lowercase()),

@@ -66,7 +66,7 @@ pub fn main() -> anyhow::Result<u8> {
     let words: Vec<OsString> = std::env::args_os().collect();
     let result = carried_out(&words);
     if let Some(errno) = rootlet::changes::openat2_refused() {
-        eprintln!(
+        say!(
             "rootlet: note: openat2: {}; instead, with the same result: each directory is opened and then looked at",
             Errno(errno)
         );
@@ -161,12 +161,12 @@ fn misread(error: &clap::Error) -> anyhow::Result<u8> {
         .lines()
         .filter(|line| !line.contains("tip: to pass '") && !line.starts_with("For more"));
     let said: Vec<&str> = said.collect();
-    eprintln!(
+    say!(
         "rootlet: {}",
         said.join("\n").trim_end().replace("\n\n\n", "\n\n")
     );
     if let Some(hint) = hint(error) {
-        eprintln!("hint: {hint}");
+        say!("hint: {hint}");
     }
     Ok(125)
 }

@@ -42,13 +42,13 @@ impl Report {
 
     /// Tells what was asked for comes to.
     pub fn tell(&mut self, note: String) {
-        eprintln!("rootlet: note: {note}");
+        say!("rootlet: note: {note}");
         self.stepped_down.push(note);
     }
 
     /// Tells of a step down.
     pub fn note(&mut self, note: String) {
-        eprintln!("rootlet: note: {note} (--strict refuses this)");
+        say!("rootlet: note: {note} (--strict refuses this)");
         self.stepped_down.push(note);
     }
 
@@ -106,7 +106,7 @@ impl Report {
     fn trace(&self, nanos: u64, process: Process, number: usize, call: &str) {
         if let Some(since) = self.traced_since {
             let milliseconds = nanos.saturating_sub(since) as f64 / 1e6;
-            eprintln!(
+            say!(
                 "{milliseconds:9.3} ms  {:<8} {:>2}  {call}",
                 process_name(process),
                 number + 1
@@ -154,7 +154,7 @@ impl Observer for Report {
                     stepped_down: &self.stepped_down,
                 };
                 if let Some(Err(error)) = self.status.as_mut().map(|status| status.write(&line)) {
-                    eprintln!("rootlet: {error}");
+                    say!("rootlet: {error}");
                 }
             }
             Event::Used(usage) => {

@@ -171,7 +171,7 @@ pub fn carry_out(request: Request) -> anyhow::Result<u8> {
     }
     // The command's end is the truth, whether or not it could be written down.
     if let Err(error) = report.end(&outcome) {
-        eprintln!("rootlet: {error}");
+        say!("rootlet: {error}");
     }
     Ok(outcome?.exit_status())
 }

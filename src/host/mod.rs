@@ -117,7 +117,7 @@ impl Facts {
             filter: filter(spec)?,
             guarded: source::guarded(spec)?,
             linked_files: source::linked_files(spec)?,
-            landlock: landlock(spec),
+            landlock: landlock(spec)?,
             tree: Tree::of(spec)?,
             has_sys: has_sys(spec)?,
             cgroups: spec.limits.are_asked_for().then(Cgroups::look),
@@ -127,10 +127,20 @@ impl Facts {
     }
 }
 
-fn landlock(spec: &Spec) -> Option<u32> {
-    match spec.namespaces && spec.landlock == Landlock::None {
-        true => None,
-        false => sys::probe::landlock_version().ok()?.try_into().ok(),
+fn landlock(spec: &Spec) -> Result<Option<u32>> {
+    use rustix::io::Errno;
+    if spec.namespaces && spec.landlock == Landlock::None {
+        return Ok(None);
+    }
+    match sys::probe::landlock_version() {
+        Ok(version) => Ok(version.try_into().ok()),
+        Err(Errno::NOSYS | Errno::OPNOTSUPP) => Ok(None),
+        // A system call filter's answer: a second layer is done without.
+        Err(Errno::PERM) if spec.namespaces => Ok(None),
+        Err(errno) => Err(Error::setup(
+            "ask for Landlock, which restricts files, landlock_create_ruleset",
+            errno,
+        )),
     }
 }
 
