@@ -59,12 +59,12 @@ impl Report {
             *counts.entry(call.to_string()).or_default() += 1;
         }
         if counts.is_empty() {
-            return eprintln!("rootlet: seccomp: the filter {base} has refused nothing");
+            return say!("rootlet: seccomp: the filter {base} has refused nothing");
         }
         for (call, count) in counts {
-            eprintln!("rootlet: seccomp: refused {call}, {count} times");
+            say!("rootlet: seccomp: refused {call}, {count} times");
         }
-        eprintln!(
+        say!(
             "rootlet: seccomp: with this in a file, --seccomp FILE would allow them:\n{}",
             seccomp::allowing(base, &self.refused)
         );
@@ -162,7 +162,7 @@ impl Observer for Report {
                 if let (Some(kills @ 1..), Some(limits)) = (usage.oom_kills, &plan.enforced.limits)
                     && let Some(memory) = limits.limits.memory
                 {
-                    eprintln!(
+                    say!(
                         "rootlet: note: --memory {memory} was reached, and the kernel ended processes for it: {kills}"
                     );
                 }
