@@ -2,10 +2,8 @@
 
 #[path = "support/processes.rs"]
 mod processes;
-#[path = "support/ptrace.rs"]
-mod ptrace;
 
-use ptrace::Point;
+use rustix::process::WaitOptions;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard};
@@ -69,9 +67,10 @@ impl Alone {
     fn is_left(&self, mark: &str) -> bool {
         let end = Instant::now() + DEADLINE;
         let mut left = false;
-        while let Some((pid, status)) = ptrace::wait_any(libc::WNOHANG) {
-            if pid > 0 {
-                ptrace::let_go(pid, status);
+        let options = WaitOptions::NOHANG | WaitOptions::from_bits_retain(libc::__WALL as u32);
+        while let Ok(ended) = rustix::process::wait(options) {
+            if ended.is_some() {
+                continue;
             } else if Instant::now() < end {
                 std::thread::sleep(Duration::from_micros(200));
             } else {
@@ -97,10 +96,6 @@ impl Alone {
 fn mark() -> String {
     format!("300000.{}", std::process::id())
 }
-
-// -------------------------------------------------------------------------------------------------------------------
-// At random
-// -------------------------------------------------------------------------------------------------------------------
 
 #[test]
 fn killed_at_any_time_it_leaves_nothing() {
@@ -135,54 +130,6 @@ fn killed_at_any_time_it_leaves_nothing() {
             window.as_micros()
         );
         all_left += left;
-    }
-    assert_eq!(all_left, 0);
-    alone.assert_no_mount_and_no_file();
-}
-
-// -------------------------------------------------------------------------------------------------------------------
-// At every system call
-// -------------------------------------------------------------------------------------------------------------------
-
-/// Kills process `victim` at each system call of process `process`, in one run each. Returns how many there were and
-/// after how many something was left.
-fn at_every_call(alone: &Alone, options: &[&str], process: usize, victim: usize) -> (usize, usize) {
-    let mark = mark();
-    let mut left = 0;
-    for call in 0.. {
-        let point = Point {
-            process,
-            call,
-            victim,
-        };
-        let killed = ptrace::kill_at(&mut alone.container(options, &["sleep", &mark]), point);
-        left += usize::from(alone.is_left(&mark));
-        if !killed {
-            return (call, left);
-        }
-    }
-    unreachable!("a run has an end")
-}
-
-#[test]
-fn killed_at_any_system_call_it_leaves_nothing() {
-    let alone = Alone::new();
-    let mut all_left = 0;
-    for (kind, options) in KINDS {
-        let names = ["launcher", "first child", "command"];
-        let with_init = if kind == "--no-init" { 2 } else { 3 };
-        for (process, name) in names.iter().enumerate().take(with_init) {
-            for (victim, killed) in names
-                .iter()
-                .enumerate()
-                .take(if process == 0 { 1 } else { 2 })
-            {
-                let (points, left) = at_every_call(&alone, options, process, victim);
-                println!("{kind:12} at {name:12} kill {killed:12} points {points:4}   left {left}");
-                assert!(points > 5, "there is nothing to see in {points} calls");
-                all_left += left;
-            }
-        }
     }
     assert_eq!(all_left, 0);
     alone.assert_no_mount_and_no_file();
