@@ -42,7 +42,7 @@ fn refused(launch: &Launch, call: &Call, errno: i32, outcome: &Outcome) -> &'sta
         _ if outcome.seen.orphans > 0 => "orphan",
         // What could not be removed is told by its name.
         _ if !outcome.left.iter().all(named) => "leftover",
-        Some(status) if status == STATUS.into() => match outcome.fingerprint == launch.unfaulted {
+        Some(status) if status == i32::from(STATUS) => match outcome.fingerprint == launch.unfaulted {
             true => "identical",
             false if says(&outcome.said, "rootlet: note: ", errno) => "told",
             false => "silent",
