@@ -42,11 +42,13 @@ fn refused(launch: &Launch, call: &Call, errno: i32, outcome: &Outcome) -> &'sta
         _ if outcome.seen.orphans > 0 => "orphan",
         // What could not be removed is told by its name.
         _ if !outcome.left.iter().all(named) => "leftover",
-        Some(status) if status == i32::from(STATUS) => match outcome.fingerprint == launch.unfaulted {
-            true => "identical",
-            false if says(&outcome.said, "rootlet: note: ", errno) => "told",
-            false => "silent",
-        },
+        Some(status) if status == i32::from(STATUS) => {
+            match outcome.fingerprint == launch.unfaulted {
+                true => "identical",
+                false if says(&outcome.said, "rootlet: note: ", errno) => "told",
+                false => "silent",
+            }
+        }
         // The dynamic loader and the language's runtime are not rootlet's, and speak for themselves.
         Some(1..) if call.before_main && !ran => "error",
         Some(125..=127) if says(&outcome.said, "rootlet: ", errno) => match ran {
