@@ -53,7 +53,40 @@ fn main() -> ExitCode {
             work(what, kind, share.parse().unwrap(), of.parse().unwrap());
             ExitCode::SUCCESS
         }
+        ["only", kind, process, call, nth, act] => only(kind, process, call, nth, act),
         _ => test(&words),
+    }
+}
+
+/// One run, that of a line which tells of a defect.
+fn only(kind: &str, process: &str, call: &str, nth: &str, act: &str) -> ExitCode {
+    let job = match act.starts_with('E') {
+        true => Job::Tell,
+        false => Job::Sleep,
+    };
+    let launch = Launch::new(kind, job);
+    let is_meant = |known: &&Call| {
+        let point = &known.point;
+        verdict::name(&point.process) == process
+            && calls::name(point.call) == call
+            && point.nth.to_string() == nth
+    };
+    let Some(call) = launch.calls().iter().find(is_meant) else {
+        println!("{process} of {kind} makes no such call");
+        return ExitCode::FAILURE;
+    };
+    let act = match act {
+        "launcher" => Act::Kill(Vec::new()),
+        "child-0" => Act::Kill(vec![0]),
+        errno => Act::Fail(calls::number(errno)),
+    };
+    let mut tally = Tally::default();
+    let line = verdict::of(&launch, &(call, act));
+    tally.note(&line);
+    println!("{}", line.replace('\u{1}', "\n       "));
+    match tally.is_clean() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
     }
 }
 
@@ -124,13 +157,14 @@ fn work(what: &str, kind: &str, share: usize, of: usize) {
     };
     let launch = Launch::new(kind, job);
     let runs = matrix(&launch);
-    let step = if is_full() {
-        1
+    let wanted = if is_full() {
+        runs.len()
     } else {
-        runs.len().div_ceil(most)
+        most.min(runs.len())
     };
+    let chosen = (0..wanted).map(|number| &runs[number * runs.len() / wanted]);
     let mut out = std::io::stdout();
-    for run in runs.iter().step_by(step).skip(share).step_by(of) {
+    for run in chosen.skip(share).step_by(of) {
         writeln!(out, "{}", verdict::of(&launch, run)).unwrap();
     }
 }
@@ -151,8 +185,9 @@ fn faults(launch: &Launch) -> Vec<Run<'_>> {
 
 /// Each call, with the launcher killed before it is made, and with the first process inside.
 fn kills(launch: &Launch) -> Vec<Run<'_>> {
-    let victims = || [vec![], vec![0]].into_iter().map(Act::Kill);
-    let calls = launch.calls().iter();
-    let runs = calls.flat_map(|call| victims().map(move |act| (call, act)));
-    runs.collect()
+    let calls = || launch.calls().iter();
+    let launcher = calls().map(|call| (call, Act::Kill(vec![])));
+    let inside = calls().filter(|call| call.inside);
+    let inside = inside.map(|call| (call, Act::Kill(vec![0])));
+    launcher.chain(inside).collect()
 }

@@ -14,6 +14,12 @@ pub fn symbol(errno: i32) -> String {
     rootlet::error::Errno(errno).symbol()
 }
 
+/// The errno that is written so.
+pub fn number(symbol: &str) -> i32 {
+    let known = rootlet::error::Errno::from_symbol(symbol);
+    known.unwrap_or_else(|| panic!("{symbol} is no errno")).0
+}
+
 /// Calls that ask for nothing that could be refused: with right arguments they always succeed. What only a faulty address
 /// could make fail is among them. A trace of faults in them would be one of cases that no kernel makes.
 const ALWAYS: &[i64] = &[
@@ -69,17 +75,8 @@ pub fn errnos(call: i64) -> &'static [i32] {
     }
 }
 
-macro_rules! names {
-    ($($name:ident)*) => {
-        /// The name of a system call.
-        pub fn name(call: i64) -> String {
-            let known: &[(i64, &str)] = &[$((libc::$name, stringify!($name))),*];
-            let found = known.iter().find(|(number, _)| *number == call);
-            found.map_or_else(|| format!("call {call}"), |(_, name)| name["SYS_".len()..].to_string())
-        }
-    };
-}
-
-names! {
-    SYS_access SYS_alarm SYS_arch_prctl SYS_bind SYS_brk SYS_capget SYS_capset SYS_chdir SYS_chmod SYS_chown SYS_clock_gettime SYS_clock_nanosleep SYS_clone SYS_clone3 SYS_close SYS_close_range SYS_connect SYS_dup SYS_dup2 SYS_dup3 SYS_epoll_create1 SYS_epoll_ctl SYS_epoll_pwait SYS_epoll_wait SYS_eventfd2 SYS_execve SYS_exit SYS_exit_group SYS_faccessat SYS_faccessat2 SYS_fchdir SYS_fchmod SYS_fchmodat SYS_fchown SYS_fchownat SYS_fcntl SYS_fdatasync SYS_flock SYS_fork SYS_fsconfig SYS_fsmount SYS_fsopen SYS_fstat SYS_fstatfs SYS_fsync SYS_ftruncate SYS_futex SYS_getcwd SYS_getdents64 SYS_getegid SYS_geteuid SYS_getgid SYS_getgroups SYS_getpgid SYS_getpgrp SYS_getpid SYS_getppid SYS_getpriority SYS_getrandom SYS_getresgid SYS_getresuid SYS_getrlimit SYS_getsid SYS_getsockname SYS_getsockopt SYS_gettid SYS_getuid SYS_getxattr SYS_ioctl SYS_keyctl SYS_kill SYS_landlock_add_rule SYS_landlock_create_ruleset SYS_landlock_restrict_self SYS_lgetxattr SYS_link SYS_linkat SYS_listxattr SYS_llistxattr SYS_lseek SYS_lstat SYS_madvise SYS_memfd_create SYS_mkdir SYS_mkdirat SYS_mknod SYS_mknodat SYS_mmap SYS_mount SYS_mount_setattr SYS_move_mount SYS_mprotect SYS_mremap SYS_munmap SYS_nanosleep SYS_newfstatat SYS_open SYS_open_tree SYS_openat SYS_openat2 SYS_personality SYS_pidfd_open SYS_pidfd_send_signal SYS_pipe SYS_pipe2 SYS_pivot_root SYS_poll SYS_ppoll SYS_prctl SYS_pread64 SYS_prlimit64 SYS_pwrite64 SYS_read SYS_readlink SYS_readlinkat SYS_readv SYS_recvfrom SYS_recvmsg SYS_rename SYS_renameat SYS_renameat2 SYS_rmdir SYS_rseq SYS_rt_sigaction SYS_rt_sigpending SYS_rt_sigprocmask SYS_rt_sigreturn SYS_rt_sigtimedwait SYS_sched_getaffinity SYS_sched_yield SYS_seccomp SYS_sendmsg SYS_sendto SYS_set_robust_list SYS_set_tid_address SYS_setgid SYS_setgroups SYS_sethostname SYS_setns SYS_setpgid SYS_setpriority SYS_setregid SYS_setresgid SYS_setresuid SYS_setreuid SYS_setrlimit SYS_setsid SYS_setsockopt SYS_setuid SYS_shutdown SYS_sigaltstack SYS_signalfd4 SYS_socket SYS_socketpair SYS_stat SYS_statfs SYS_statx SYS_symlink SYS_symlinkat SYS_tgkill SYS_timerfd_create SYS_timerfd_settime SYS_umask SYS_umount2 SYS_uname SYS_unlink SYS_unlinkat SYS_unshare SYS_utimensat SYS_vfork SYS_wait4 SYS_waitid SYS_write SYS_writev
+/// The name of a system call.
+pub fn name(call: i64) -> String {
+    let known = syscalls::Sysno::new(call as usize);
+    known.map_or_else(|| format!("call-{call}"), |known| known.name().to_string())
 }

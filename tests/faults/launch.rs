@@ -134,6 +134,8 @@ pub struct Call {
     pub point: Point,
     /// Whether the dynamic loader or the language's runtime makes it, before `main`.
     pub before_main: bool,
+    /// Whether the first process inside lives then.
+    pub inside: bool,
 }
 
 impl Call {
@@ -289,7 +291,7 @@ impl Drop for Launch {
 
 /// The calls that were met, sorted. The runtime's last ones before `main` are for its handlers of faults: with
 /// sigaltstack(2) it asks for their stack, then sets it, and then come the handlers.
-fn calls(met: &[Point]) -> Vec<Call> {
+fn calls(met: &[(Point, bool)]) -> Vec<Call> {
     let stacks = |point: &&Point| point.process.is_empty() && point.call == libc::SYS_sigaltstack;
     let handlers = [
         libc::SYS_gettid,
@@ -300,12 +302,13 @@ fn calls(met: &[Point]) -> Vec<Call> {
     let mut in_main = false;
     let mut calls: Vec<Call> = met
         .iter()
-        .map(|point| {
+        .map(|(point, inside)| {
             in_main |= stacks_set == 2 && !stacks(&point) && !handlers.contains(&point.call);
             stacks_set += usize::from(!in_main && stacks(&point));
             Call {
                 point: point.clone(),
                 before_main: !in_main,
+                inside: *inside,
             }
         })
         .collect();

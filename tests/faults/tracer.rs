@@ -48,8 +48,9 @@ pub struct Patience {
 /// What was seen of a run.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// Every call, in order, until the act; those of executed commands are left out.
-    pub met: Vec<Point>,
+    /// Every call, in order, until the act, and whether the program's first child lived then; those of executed commands are
+    /// left out.
+    pub met: Vec<(Point, bool)>,
     /// Whether the point was reached.
     pub acted: bool,
     /// How the program itself ended: its status, or 128+n for signal n. None when it hung.
@@ -272,14 +273,26 @@ impl Run<'_> {
             nth: *nth,
         };
         match self.act {
-            None => self.seen.met.push(point),
+            None => {
+                let child_lives = self.lives(&[0]);
+                self.seen.met.push((point, child_lives));
+            }
             Some((chosen, act)) if *chosen == point && !self.seen.acted => self.act(pid, call, act),
             Some(_) => {}
         }
     }
 
+    fn lives(&self, path: &[usize]) -> bool {
+        let mut processes = self.processes.values();
+        processes.any(|process| process.alive && process.path == path)
+    }
+
     fn act(&mut self, pid: i32, call: i64, act: &Act) {
-        self.seen.acted = true;
+        // One that is gone already, or not there yet, cannot be killed.
+        self.seen.acted = match act {
+            Act::Fail(_) => true,
+            Act::Kill(victim) => self.lives(victim),
+        };
         match act {
             Act::Fail(errno) => {
                 self.failing = Some((pid, *errno));

@@ -82,7 +82,7 @@ fn says(said: &str, start: &str, errno: i32) -> bool {
 }
 
 /// A process, as one word.
-fn name(process: &Path) -> String {
+pub fn name(process: &Path) -> String {
     match process.is_empty() {
         true => "launcher".to_string(),
         false => {
