@@ -7,7 +7,6 @@ use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -37,6 +36,24 @@ impl Record {
             .iter()
             .map(|change| (change.path.clone(), Host::new(change, started)));
         Record(hosts.collect())
+    }
+
+    /// Reads what [`Record::to_bytes`] has written; none if it is damaged.
+    pub fn parse(bytes: &[u8]) -> Option<Record> {
+        let lines = bytes.split(|&byte| byte == 0);
+        let hosts = lines.filter(|line| !line.is_empty()).map(Host::read);
+        hosts.collect::<Option<_>>().map(Record)
+    }
+
+    /// As it is kept in the store: a line for each path, with a NUL at its end.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        for (changed, host) in &self.0 {
+            text.extend_from_slice(host.line().as_bytes());
+            text.extend_from_slice(changed.as_os_str().as_bytes());
+            text.push(0);
+        }
+        text
     }
 
     /// Why `change` is not to be applied: the host is not what it was when the command had ended.
@@ -90,7 +107,8 @@ impl Host {
         }
     }
 
-    fn write(&self, to: &mut Vec<u8>) -> std::io::Result<()> {
+    /// What stands before the path.
+    fn line(&self) -> String {
         let (letter, inode, size, time) = match self.state {
             None => ('-', 0, 0, Time::default()),
             Some((file_type, inode, size, time)) => {
@@ -101,13 +119,10 @@ impl Host {
         let (entries, bytes, latest) = self.inside;
         let (time, latest) = (time.total_nanoseconds(), latest.total_nanoseconds());
         let meanwhile = u8::from(self.meanwhile);
-        write!(
-            to,
-            "{letter} {meanwhile} {inode} {size} {time} {entries} {bytes} {latest} "
-        )
+        format!("{letter} {meanwhile} {inode} {size} {time} {entries} {bytes} {latest} ")
     }
 
-    /// Reads what `write` has written, and the path behind it.
+    /// Reads what `line` has written, and the path behind it.
     fn read(line: &[u8]) -> Option<(PathBuf, Host)> {
         let mut fields = line.splitn(9, |&byte| byte == b' ');
         let mut field = || std::str::from_utf8(fields.next()?).ok();
@@ -166,11 +181,7 @@ impl Store {
             }
             Err(error) => return Err(failed("read", &path, error)),
         };
-        let lines = bytes
-            .split(|&byte| byte == 0)
-            .filter(|line| !line.is_empty());
-        let hosts = lines.map(Host::read).collect::<Option<_>>();
-        hosts.map(Record).ok_or_else(|| {
+        Record::parse(&bytes).ok_or_else(|| {
             Error::broken(format!("read {}: it is damaged", super::text::shown(&path)))
         })
     }
@@ -180,14 +191,7 @@ impl Store {
             self.directory().join(FILE),
             self.directory().join("host.new"),
         );
-        let mut text = Vec::new();
-        for (changed, host) in &record.0 {
-            host.write(&mut text)
-                .map_err(|error| failed("write", &new, error))?;
-            text.extend_from_slice(changed.as_os_str().as_bytes());
-            text.push(0);
-        }
-        fs::write(&new, text).map_err(|error| failed("write", &new, error))?;
+        fs::write(&new, record.to_bytes()).map_err(|error| failed("write", &new, error))?;
         fs::rename(&new, &path).map_err(|error| failed("write", &path, error))
     }
 }
@@ -214,8 +218,7 @@ mod tests {
                 meanwhile: true,
             },
         ] {
-            let mut line = Vec::new();
-            host.write(&mut line).unwrap();
+            let mut line = host.line().into_bytes();
             line.extend_from_slice(b"/a b\n\xff c");
             let path = PathBuf::from(OsStr::from_bytes(b"/a b\n\xff c"));
             assert_eq!(Host::read(&line), Some((path, host)));

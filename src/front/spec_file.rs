@@ -4,23 +4,17 @@ use crate::error::{Errno, Error, Result};
 use crate::spec::Spec;
 use std::path::{Path, PathBuf};
 
-/// Reads a spec file, and gives its text too; `-` is standard input.
-///
-/// # Errors
-/// When the file cannot be read, or says what no [`Spec`] can; with the line.
-fn read(path: &Path) -> Result<(Spec, String)> {
+/// Reads a spec file; `-` is standard input.
+fn read(path: &Path) -> Result<String> {
     let text = match path.as_os_str() == "-" {
         true => std::io::read_to_string(std::io::stdin()),
         false => std::fs::read_to_string(path),
     };
-    let text = text.map_err(|error| match error.raw_os_error() {
+    text.map_err(|error| match error.raw_os_error() {
         Some(_) => Error::setup(format!("read the spec file {}", path.display()), error)
             .of_kind(crate::error::Kind::Usage),
         None => Error::usage(format!("read the spec file {}: {error}", path.display())),
-    })?;
-    let spec = parse(&text)
-        .map_err(|error| Error::usage(format!("spec file {}, {}", path.display(), error.step)))?;
-    Ok((spec, text))
+    })
 }
 
 /// What the spec file at `path` says, on top of `base`: its lists come after those of `base`, and everything else that it
@@ -29,13 +23,23 @@ fn read(path: &Path) -> Result<(Spec, String)> {
 /// # Errors
 /// When the file cannot be read, or says what no [`Spec`] can; with the line.
 pub fn add(base: &Spec, path: &Path) -> Result<Spec> {
-    let (spec, text) = read(path)?;
-    if *base == Spec::default() {
-        return Ok(spec);
-    }
-    let wrong = |error: &dyn std::fmt::Display| {
-        Error::usage(format!("spec file {}: {error}", path.display()))
+    let text = read(path)?;
+    let wrong = |mark, error: Error| {
+        Error::usage(format!("spec file {}{mark} {}", path.display(), error.step))
     };
+    let spec = parse(&text).map_err(|error| wrong(",", error))?;
+    match *base == Spec::default() {
+        true => Ok(spec),
+        false => add_text(base, &text).map_err(|error| wrong(":", error)),
+    }
+}
+
+/// As [`add`], of the file's text.
+///
+/// # Errors
+/// When `base` cannot be written in a spec file, or the two together are no [`Spec`].
+pub fn add_text(base: &Spec, text: &str) -> Result<Spec> {
+    let wrong = |error: &dyn std::fmt::Display| Error::usage(error.to_string());
     let mut table = toml::Table::try_from(base).map_err(|error| wrong(&error))?;
     let more: toml::Table = text.parse().map_err(|error| wrong(&error))?;
     for (key, value) in more {
@@ -210,6 +214,16 @@ mod tests {
             Spec::default()
         );
         assert_eq!(parse("").unwrap(), Spec::default());
+    }
+
+    #[test]
+    fn a_root_that_is_the_hosts_by_its_name_comes_back_too() {
+        let root = Root::Directory("/".into());
+        let spec = Spec {
+            root,
+            ..Spec::default()
+        };
+        assert_eq!(parse(&print(&spec).unwrap()).unwrap(), spec);
     }
 
     #[test]

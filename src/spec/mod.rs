@@ -66,7 +66,7 @@ pub struct Spec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monotonic: Option<i64>,
     /// The root tree.
-    #[serde(skip_serializing_if = "Root::is_host")]
+    #[serde(skip_serializing_if = "is_default")]
     pub root: Root,
     /// Whether the root tree is read-only, with every mount below it.
     pub read_only: bool,

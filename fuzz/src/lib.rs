@@ -1,0 +1,6 @@
+//! The targets: see tests/targets.
+
+#[path = "../../tests/targets/mod.rs"]
+mod targets;
+
+pub use targets::*;

@@ -1,0 +1,696 @@
+//! What holds of every plan, whatever was asked for, and of whatever host.
+
+use rootlet::child::step::{Entry, FilterOf, Slot, Step};
+use rootlet::plan::{CLONE_INTO_CGROUP, ParentStep};
+use rootlet::spec::{Net, Seccomp, Share, Stdio};
+use rootlet::{Facts, Plan, Spec};
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::ops::Range;
+
+/// Steps are counted in the reports of the processes inside by this type.
+type StepNumber = u16;
+
+/// What does not hold of `plan` by itself.
+pub fn check(plan: &Plan) -> Result<(), String> {
+    the_launcher_does_its_steps_in_order(plan)?;
+    what_steps_point_at_is_there(plan)?;
+    slots_are_filled_before_they_are_used(plan)?;
+    gates_have_two_sides(plan)?;
+    each_list_has_its_end(plan)?;
+    the_order_of_a_launch_holds(plan)
+}
+
+/// What does not hold of `plan`, which was made of `spec` for the host of `facts`.
+pub fn check_against(plan: &Plan, spec: &Spec, facts: &Facts) -> Result<(), String> {
+    check(plan)?;
+    what_was_asked_for_is_done(plan, spec)?;
+    what_the_host_makes_necessary_is_done(plan, spec, facts)
+}
+
+fn require(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
+    match holds {
+        true => Ok(()),
+        false => Err(otherwise()),
+    }
+}
+
+/// Whether `a` comes before `b`, where both are there.
+fn before(what: &str, a: Option<usize>, b: Option<usize>) -> Result<(), String> {
+    require(a.zip(b).is_none_or(|(a, b)| a < b), || {
+        format!("{what}: step {a:?} does not come before step {b:?}")
+    })
+}
+
+/// The same number of each, as many as there are to be.
+fn pair(what: &str, a: usize, b: usize, most: usize) -> Result<(), String> {
+    require(a == b && a <= most, || {
+        format!("{what}: {a} on one side, {b} on the other")
+    })
+}
+
+/// All steps inside, in the order in which they are done.
+fn steps(plan: &Plan) -> Vec<Step> {
+    let lists = [&plan.setup, &plan.init, &plan.command];
+    let entries = lists.into_iter().flatten();
+    entries.map(|entry| entry.step).collect()
+}
+
+fn count_of(list: &[Entry], wanted: impl Fn(&Step) -> bool) -> usize {
+    list.iter().filter(|entry| wanted(&entry.step)).count()
+}
+
+fn count(steps: &[Step], wanted: impl Fn(&Step) -> bool) -> usize {
+    steps.iter().filter(|step| wanted(step)).count()
+}
+
+fn the_launcher_does_its_steps_in_order(plan: &Plan) -> Result<(), String> {
+    let number = |step: &ParentStep| match step {
+        ParentStep::KeepTerminal => 0,
+        ParentStep::JoinScope { .. } => 1,
+        ParentStep::MakeGroup { .. } => 2,
+        ParentStep::WriteLimit { .. } => 3,
+        ParentStep::OpenChannels => 4,
+        ParentStep::MakePipes => 5,
+        ParentStep::MakeRuleset { .. } => 6,
+        ParentStep::Allow { .. } => 7,
+        ParentStep::Clone { .. } => 8,
+        ParentStep::SetNice { .. } => 9,
+        ParentStep::SetOomScore { .. } => 10,
+        ParentStep::DenySetgroups => 11,
+        ParentStep::WriteUidMap { .. } => 12,
+        ParentStep::WriteGidMap { .. } => 13,
+        ParentStep::Release => 14,
+        ParentStep::Supervise => 15,
+        ParentStep::RemoveGroup => 16,
+    };
+    let many = [3, 7];
+    let numbers: Vec<i32> = plan.parent.iter().map(number).collect();
+    let in_order = numbers.is_sorted_by(|a, b| a < b || (a == b && many.contains(a)));
+    require(in_order, || format!("the launcher's order is {numbers:?}"))?;
+    let has = |number: i32| numbers.contains(&number);
+    let maps = [12, 13, 14];
+    let needed = [4, 8, 15].iter().all(|&it| has(it));
+    let in_namespaces = plan.clone_flags & libc::CLONE_NEWUSER as u64 != 0;
+    require(
+        needed && maps.iter().all(|&it| has(it) == in_namespaces),
+        || format!("the launcher does only {numbers:?}"),
+    )?;
+    require(has(2) == has(16), || {
+        "a group is made, and not removed".to_string()
+    })?;
+    require(has(2) || !(has(1) || has(3)), || {
+        "there is no group to limit".to_string()
+    })?;
+    require(has(5) != plan.pipes.is_empty(), || {
+        "pipes are made, or not".to_string()
+    })?;
+    require(has(6) || !has(7), || {
+        "there is no ruleset to add to".to_string()
+    })?;
+    let into_group = plan.clone_flags & CLONE_INTO_CGROUP != 0;
+    require(into_group == has(2), || {
+        "the clone goes into the group, or not".to_string()
+    })?;
+    let flags = plan.parent.iter().find_map(|step| match step {
+        ParentStep::Clone { flags } => Some(*flags),
+        _ => None,
+    });
+    require(flags == Some(plan.clone_flags), || {
+        format!("the clone is made with {flags:?}, not {}", plan.clone_flags)
+    })
+}
+
+/// Strings, contents and numbers that steps hold. They are found in what `Debug` prints, so that those of a new step are
+/// found too.
+fn what_steps_point_at_is_there(plan: &Plan) -> Result<(), String> {
+    let bytes = plan.arena.bytes();
+    let mut all = vec![format!(
+        "{:?} {:?} {:?} {:?} {:?}",
+        plan.argv, plan.envp, plan.candidates, plan.paths, plan.pipes
+    )];
+    all.extend(plan.parent.iter().map(printed));
+    all.extend(steps(plan).iter().map(printed));
+    let instead = [&plan.setup, &plan.init, &plan.command]
+        .into_iter()
+        .flatten();
+    all.extend(
+        instead
+            .filter_map(|entry| entry.instead)
+            .map(|step| printed(&step)),
+    );
+    for text in &all {
+        for start in numbers_after(text, "Text(") {
+            let is_start = start < bytes.len() && (start == 0 || bytes[start - 1] == 0);
+            require(is_start, || format!("no string starts at {start}: {text}"))?;
+        }
+        for path in path_ranges(plan) {
+            require(path.end <= plan.paths.len(), || {
+                format!(
+                    "there are {} paths, and rules for {path:?}",
+                    plan.paths.len()
+                )
+            })?;
+        }
+        for slot in numbers_after(text, "Slot(") {
+            require(slot < usize::from(plan.slots), || {
+                format!("there are {} slots: {text}", plan.slots)
+            })?;
+        }
+        for content in numbers_after(text, "content: ") {
+            require(content < plan.contents.len(), || {
+                format!("no such content: {text}")
+            })?;
+        }
+    }
+    require(bytes.last().is_none_or(|&last| last == 0), || {
+        "the last string has no end".to_string()
+    })
+}
+
+/// Which paths of the plan the rules of the launcher's ruleset mean.
+fn path_ranges(plan: &Plan) -> impl Iterator<Item = Range<usize>> {
+    plan.parent.iter().filter_map(|step| match *step {
+        ParentStep::Allow { first, count, .. } => {
+            Some(first as usize..first as usize + count as usize)
+        }
+        _ => None,
+    })
+}
+
+fn printed(value: &impl Debug) -> String {
+    format!("{value:?}")
+}
+
+fn numbers_after<'a>(text: &'a str, mark: &'a str) -> impl Iterator<Item = usize> + 'a {
+    text.split(mark).skip(1).map(|rest| {
+        let end = rest.find(|letter: char| !letter.is_ascii_digit());
+        rest[..end.unwrap_or(rest.len())]
+            .parse()
+            .unwrap_or(usize::MAX)
+    })
+}
+
+fn slots_are_filled_before_they_are_used(plan: &Plan) -> Result<(), String> {
+    let mut open = BTreeSet::new();
+    let mut ready: BTreeSet<Slot> = plan.pipes.iter().map(|&(_, slot)| slot).collect();
+    ready.extend(plan.ruleset());
+    let [mut terminal, mut children] = [false; 2];
+    for entry in [&plan.setup, &plan.init, &plan.command]
+        .into_iter()
+        .flatten()
+    {
+        let mut take = |slot: Slot| {
+            require(open.remove(&slot), || {
+                format!("{slot:?} is empty: {entry:?}")
+            })
+        };
+        match entry.step {
+            Step::Attach { slot, .. } => take(slot)?,
+            Step::Mask {
+                file, directory, ..
+            } => {
+                take(file)?;
+                if directory != file {
+                    take(directory)?;
+                }
+            }
+            Step::OpenTree { slot, .. } | Step::OpenOverlay { slot, .. } => {
+                let new = slot.0 >= Slot::SOURCES && open.insert(slot);
+                require(new, || format!("{slot:?} is in use: {entry:?}"))?;
+            }
+            Step::OpenTerminal => {
+                terminal = true;
+                ready.insert(Slot::TERMINAL);
+            }
+            Step::LockMounts { proc, .. } => take(proc)?,
+            Step::MakeRuleset { slot, .. } => {
+                let new = slot.0 >= Slot::SOURCES && !open.contains(&slot) && ready.insert(slot);
+                require(new, || format!("{slot:?} is in use: {entry:?}"))?;
+            }
+            Step::Allow { slot, .. } | Step::Restrict { slot } | Step::StandardAs { slot, .. } => {
+                require(ready.contains(&slot), || {
+                    format!("{slot:?} is empty: {entry:?}")
+                })?
+            }
+            Step::Subreaper => children = true,
+            Step::LeadSession
+            | Step::LeadGroup { foreground: true }
+            | Step::AttachTerminal { .. } => {
+                require(terminal, || format!("no terminal is open: {entry:?}"))?
+            }
+            Step::Supervise { sweep: true, .. } => require(children, || {
+                format!("the list of children is not open: {entry:?}")
+            })?,
+            _ => {}
+        }
+        match entry.instead {
+            Some(Step::Attach { slot, .. }) => require(open.remove(&slot), || {
+                format!("{slot:?} is empty: {entry:?}")
+            })?,
+            Some(Step::OpenTree { slot, .. }) => require(open.contains(&slot), || {
+                format!("{slot:?} is another: {entry:?}")
+            })?,
+            _ => {}
+        }
+    }
+    require(open.is_empty(), || {
+        format!("{open:?} were taken and not attached")
+    })?;
+    require(terminal == plan.tty, || {
+        "a terminal is opened, or it is not".to_string()
+    })
+}
+
+/// Who waits is let go on, and what is changed for a while is changed back.
+fn gates_have_two_sides(plan: &Plan) -> Result<(), String> {
+    let steps = steps(plan);
+    let is = |wanted: Step| count(&steps, |step| *step == wanted);
+    let released = plan
+        .parent
+        .iter()
+        .filter(|step| **step == ParentStep::Release);
+    pair("id maps", released.count(), is(Step::AwaitIdMaps), 1)?;
+    pair("network", is(Step::StartNetwork), is(Step::JoinNetwork), 1)?;
+    let restored = count(&steps, |step| matches!(step, Step::RestoreOpenFiles { .. }));
+    pair("open files", is(Step::RaiseOpenFiles), restored, 1)?;
+    let clocks = count(&steps, |step| matches!(step, Step::SetClocks { .. }));
+    let time = is(Step::Unshare {
+        flag: libc::CLONE_NEWTIME,
+    });
+    pair("clocks", clocks, time, 1)?;
+    let entered = count(&steps, |step| matches!(step, Step::EnterRoot { .. }));
+    pair(
+        "old root",
+        entered,
+        is(Step::DetachOldRoot { last: false }),
+        1,
+    )?;
+    pair(
+        "old root, at last",
+        entered,
+        is(Step::DetachOldRoot { last: true }),
+        1,
+    )?;
+    let ignored = Step::SetSignal {
+        signal: libc::SIGCHLD,
+        ignore: true,
+    };
+    let waited = Step::SetSignal {
+        signal: libc::SIGCHLD,
+        ignore: false,
+    };
+    pair("SIGCHLD", is(ignored), is(waited), 1)?;
+    let made = count(&steps, |step| matches!(step, Step::MakeRuleset { .. }));
+    let restricted = count(&steps, |step| matches!(step, Step::Restrict { .. }));
+    pair(
+        "ruleset",
+        made + usize::from(plan.ruleset().is_some()),
+        restricted,
+        1,
+    )?;
+    pair("terminal", is(Step::OpenTerminal), is(Step::LeadSession), 1)?;
+    let sweep = count(&steps, |step| {
+        matches!(step, Step::Supervise { sweep: true, .. })
+    });
+    pair("sweeping", is(Step::Subreaper), sweep, 1)?;
+    pair("tie to an init that sweeps", is(Step::TieToInit), sweep, 1)?;
+    require(is(Step::RestoreSignalMask) == 1, || {
+        "the signal mask is not restored once".to_string()
+    })
+}
+
+fn each_list_has_its_end(plan: &Plan) -> Result<(), String> {
+    let is_exec = |entry: &Entry| entry.step == Step::Exec;
+    require(plan.command.last().is_some_and(is_exec), || {
+        "the exec is not the last".to_string()
+    })?;
+    let last = plan.init.last().map(|entry| entry.step);
+    let lives = match last {
+        Some(last) => matches!(last, Step::Supervise { .. }),
+        None => true,
+    };
+    require(lives, || format!("init ends with {last:?}"))?;
+    let has_init = !plan.init.is_empty();
+    for (name, list, alone) in [
+        ("setup", &plan.setup, false),
+        ("init", &plan.init, false),
+        ("command", &plan.command, true),
+    ] {
+        let fits = StepNumber::try_from(list.len()).is_ok();
+        require(fits, || format!("{name} has {} steps", list.len()))?;
+        for entry in list {
+            let of_command = matches!(
+                entry.step,
+                Step::Exec
+                    | Step::Ready
+                    | Step::PassFd { .. }
+                    | Step::StandardAs { .. }
+                    | Step::RestoreSignalMask
+                    | Step::ScopeSockets
+                    | Step::Restrict { .. }
+                    | Step::LockMounts { .. }
+                    | Step::LimitCapabilities { .. }
+                    | Step::SetLimit { .. }
+                    | Step::ListenToFilter
+                    | Step::Filter {
+                        of: FilterOf::Command | FilterOf::Files { .. }
+                    }
+            );
+            require(alone || !of_command, || {
+                format!("{name} does {:?}", entry.step)
+            })?;
+            let of_trial = matches!(entry.step, Step::Ask(_));
+            let only_instead = matches!(
+                entry.step,
+                Step::KeepProc { .. }
+                    | Step::KeepSockets
+                    | Step::KeepNamespace { .. }
+                    | Step::KeepKeyring
+                    | Step::LeaveOut
+            );
+            require(!of_trial && !only_instead, || {
+                format!("{name} does {:?}", entry.step)
+            })?;
+        }
+    }
+    let steps = steps(plan);
+    for (what, wanted) in [
+        ("exec", 1),
+        ("ready", usize::from(!has_init)),
+        ("spawn", usize::from(has_init)),
+        ("supervise", usize::from(has_init)),
+    ] {
+        let found = count(&steps, |step| match step {
+            Step::Exec => what == "exec",
+            Step::Ready => what == "ready",
+            Step::SpawnCommand { .. } => what == "spawn",
+            Step::Supervise { .. } => what == "supervise",
+            _ => false,
+        });
+        require(found == wanted, || format!("{what} is there {found} times"))?;
+    }
+    Ok(())
+}
+
+fn the_order_of_a_launch_holds(plan: &Plan) -> Result<(), String> {
+    let steps = steps(plan);
+    let at = |wanted: fn(&Step) -> bool| steps.iter().position(wanted);
+    let last = |wanted: fn(&Step) -> bool| steps.iter().rposition(wanted);
+    let maps = at(|step| matches!(step, Step::AwaitIdMaps));
+    let of_group = |step: &Step| {
+        *step
+            == Step::Unshare {
+                flag: libc::CLONE_NEWCGROUP,
+            }
+    };
+    let is_made = |step: &ParentStep| matches!(step, ParentStep::MakeGroup { .. });
+    let has_group = plan.parent.iter().any(is_made);
+    let namespaces = steps
+        .iter()
+        .rposition(|step| matches!(step, Step::Unshare { .. }) && !(has_group && of_group(step)));
+    let late = steps.iter().position(|step| has_group && of_group(step));
+    let private = at(|step| matches!(step, Step::MakePrivate));
+    let taken = last(|step| matches!(step, Step::OpenTree { .. } | Step::OpenOverlay { .. }));
+    let laid = at(|step| matches!(step, Step::Attach { .. } | Step::SetReadOnly { .. }));
+    let entered = at(|step| matches!(step, Step::EnterRoot { .. }));
+    let old_root = at(|step| *step == Step::DetachOldRoot { last: false });
+    let really = at(|step| *step == Step::DetachOldRoot { last: true });
+    let last_mount = last(|step| {
+        matches!(
+            step,
+            Step::Attach { .. } | Step::Mount { .. } | Step::Mask { .. } | Step::Seal { .. }
+        )
+    });
+    let stage = at(|step| matches!(step, Step::CloseStage { .. }));
+    let directory = at(|step| matches!(step, Step::ChangeDirectory { .. }));
+    let started = at(|step| *step == Step::StartNetwork);
+    let joined = at(|step| *step == Step::JoinNetwork);
+    let loopback = at(|step| *step == Step::LoopbackUp);
+    let privileges = at(|step| *step == Step::NoNewPrivileges);
+    let scoped = at(|step| *step == Step::ScopeSockets);
+    let raised = at(|step| *step == Step::RaiseOpenFiles);
+    // The host's /proc is held for a later step, whose room is there anyway.
+    let held = steps.iter().find_map(|step| match step {
+        Step::LockMounts { proc, .. } => Some(*proc),
+        _ => None,
+    });
+    let first_taken = steps.iter().position(|step| match step {
+        Step::OpenTree { slot, .. } => Some(*slot) != held,
+        step => matches!(step, Step::OpenOverlay { .. }),
+    });
+    let made = steps.iter().enumerate().position(|(number, step)| {
+        number > entered.unwrap_or_default()
+            && matches!(
+                step,
+                Step::MakeFile { .. } | Step::MakeSymlink { .. } | Step::WriteFile { .. }
+            )
+    });
+    let in_namespaces = plan.clone_flags & libc::CLONE_NEWUSER as u64 != 0;
+    for (what, found) in [("ids", maps), ("private mounts", private)] {
+        require(found.is_some() == in_namespaces, || {
+            format!("{what}: step {found:?}")
+        })?;
+    }
+    let first = steps.iter().find(|step| **step != Step::Tie);
+    require(first == Some(&Step::CloseOthers), || {
+        "first nothing of the caller's is to be open".to_string()
+    })?;
+    before(
+        "namespaces are made while ids are awaited",
+        namespaces,
+        maps,
+    )?;
+    before("in the new group, then its namespace", maps, late)?;
+    before("ids, then mounts", maps, private)?;
+    filters_are_taken_last(plan)?;
+    before("private, then sources", private, first_taken)?;
+    before("room for sources", raised, first_taken)?;
+    before(
+        "sources are taken before anything is laid over them",
+        taken,
+        laid,
+    )?;
+    before("sources, then the stage goes", taken, stage)?;
+    before("the stage goes, then views", stage, laid)?;
+    before("a root, then the old one goes", entered, old_root)?;
+    before(
+        "nothing is made while the old root can be reached",
+        old_root,
+        made,
+    )?;
+    before(
+        "mounts, then the old root goes for good",
+        last_mount,
+        really,
+    )?;
+    before(
+        "the old root is gone before a directory is chosen",
+        really,
+        directory,
+    )?;
+    before("mounts, then a directory is chosen", last_mount, directory)?;
+    before("the network is made, then joined", started, joined)?;
+    before(
+        "the network is joined, then its loopback comes up",
+        joined,
+        loopback,
+    )?;
+    before(
+        "no privileges, then rules that need that",
+        privileges,
+        scoped,
+    )?;
+    // Its maker ends with the PID namespace at the latest: nobody waits for it where the launch fails before the join.
+    let own_pids = plan.clone_flags & libc::CLONE_NEWPID as u64 != 0;
+    require(own_pids || started.is_none(), || {
+        "a network is made by a process that may be left behind".to_string()
+    })
+}
+
+/// A filter leaves no room for what comes after it: the command's own stands right before its exec, and one that it has
+/// from init right before it is started. Each is there, and is needed; and where it is not init's capability that allows
+/// it, no new privileges are.
+fn filters_are_taken_last(plan: &Plan) -> Result<(), String> {
+    let last = |list: &[Entry], is: fn(&Step) -> bool| list.iter().rposition(|it| is(&it.step));
+    let own = |step: &Step| {
+        matches!(
+            step,
+            Step::ListenToFilter
+                | Step::Filter {
+                    of: FilterOf::Command
+                }
+        )
+    };
+    let both = |step: &Step| *step == Step::Filter { of: FilterOf::Both };
+    let of_init = |step: &Step| *step == Step::Filter { of: FilterOf::Init };
+    let spawn = last(&plan.init, |step| matches!(step, Step::SpawnCommand { .. }));
+    for (what, filter, next) in [
+        (
+            "the exec comes right after the command's filter",
+            last(&plan.command, own),
+            Some(plan.command.len() - 1),
+        ),
+        (
+            "the start comes right after the filter that the command inherits",
+            last(&plan.init, both),
+            spawn,
+        ),
+        (
+            "init's own filter is the last that it takes",
+            last(&plan.init, of_init),
+            plan.init.len().checked_sub(1),
+        ),
+    ] {
+        require(filter.is_none_or(|filter| Some(filter + 1) == next), || {
+            format!("{what}: steps {filter:?} and {next:?}")
+        })?;
+    }
+    before(
+        "the command starts, then init's own filter",
+        spawn,
+        last(&plan.init, of_init),
+    )?;
+    let steps = steps(plan);
+    for (step, filter) in steps.iter().filter_map(|step| match step {
+        Step::Filter { of } => Some((step, &plan.filters[of.index()])),
+        _ => None,
+    }) {
+        require(!filter.is_empty(), || format!("{step:?} has nothing in it"))?;
+    }
+    let filters = count(&steps, |step| own(step) || both(step));
+    pair(
+        "filter",
+        filters,
+        usize::from(!plan.filters[FilterOf::Command.index()].is_empty()),
+        1,
+    )
+}
+
+fn what_was_asked_for_is_done(plan: &Plan, spec: &Spec) -> Result<(), String> {
+    let steps = steps(plan);
+    let asked = |what: &str, wanted: bool, step: fn(&Step) -> bool| {
+        let found = count(&steps, step);
+        require(found == usize::from(wanted), || {
+            format!("{what}: {wanted}, and done {found} times")
+        })
+    };
+    let no_new = count_of(&plan.command, |step| *step == Step::NoNewPrivileges);
+    require((no_new == 1) != spec.allow_new_privs && no_new < 2, || {
+        format!("no new privileges: {no_new} times")
+    })?;
+    asked("filter", spec.seccomp != Seccomp::None, |step| {
+        matches!(
+            step,
+            Step::Filter {
+                of: FilterOf::Command | FilterOf::Both
+            }
+        )
+    })?;
+    asked("files", !spec.namespaces, |step| {
+        matches!(
+            step,
+            Step::Filter {
+                of: FilterOf::Files { .. }
+            }
+        )
+    })?;
+    asked("capabilities", spec.namespaces, |step| {
+        matches!(step, Step::LimitCapabilities { .. })
+    })?;
+    asked("keyring", true, |step| *step == Step::NewKeyring)?;
+    asked("loopback", spec.net == Net::None, |step| {
+        *step == Step::LoopbackUp
+    })?;
+    asked("host name", spec.hostname.is_some(), |step| {
+        matches!(step, Step::SetHostname { .. })
+    })?;
+    asked("root", !spec.root.is_host(), |step| {
+        matches!(step, Step::EnterRoot { .. })
+    })?;
+    asked("directory", true, |step| {
+        matches!(step, Step::ChangeDirectory { .. })
+    })?;
+    asked("mounts", spec.namespaces, |step| {
+        *step
+            == Step::Unshare {
+                flag: libc::CLONE_NEWNS,
+            }
+    })?;
+    for (share, flag) in [
+        (Share::Ipc, libc::CLONE_NEWIPC),
+        (Share::Uts, libc::CLONE_NEWUTS),
+        (Share::Cgroup, libc::CLONE_NEWCGROUP),
+    ] {
+        let found = count(&steps, |step| *step == Step::Unshare { flag });
+        require(found == usize::from(!spec.shares(share)), || {
+            format!("{share:?} is made {found} times")
+        })?;
+    }
+    let passed = steps.iter().filter_map(|step| match step {
+        Step::PassFd { fd } => Some(*fd),
+        _ => None,
+    });
+    require(passed.eq(plan.pass_fds.iter().copied()), || {
+        "other descriptors are passed".to_string()
+    })?;
+    let steps_down = plan
+        .setup
+        .iter()
+        .chain(&plan.command)
+        .any(|entry| entry.instead.is_some());
+    require(!spec.strict || !steps_down, || {
+        "strict steps down".to_string()
+    })?;
+    require(plan.init.is_empty() != spec.init, || {
+        "there is an init, or there is none".to_string()
+    })?;
+    let own_pids = plan.clone_flags & libc::CLONE_NEWPID as u64 != 0;
+    require(own_pids != spec.shares(Share::Pid), || {
+        "process ids are new, or not".to_string()
+    })?;
+    let in_namespaces = plan.clone_flags & libc::CLONE_NEWUSER as u64 != 0;
+    require(in_namespaces == spec.namespaces, || {
+        "there are namespaces, or there are none".to_string()
+    })?;
+    let core = count(&steps, |step| {
+        matches!(step, Step::SetLimit { resource: 4, .. })
+    });
+    require(core == 1, || format!("core files are limited {core} times"))?;
+    require(spec.stdio == Stdio::Pipe || plan.pipes.is_empty(), || {
+        "there are pipes".to_string()
+    })?;
+    let clocks = spec.monotonic.is_some() || spec.boottime.is_some();
+    asked("clocks", clocks, |step| {
+        matches!(step, Step::SetClocks { .. })
+    })?;
+    let shares_memory = plan.clone_flags & libc::CLONE_VM as u64 != 0;
+    let shares = own_pids && !clocks && spec.oom_score_adj.is_none();
+    require(shares_memory == shares, || {
+        "memory is shared where the end of process 1 is the end of all".to_string()
+    })
+}
+
+fn what_the_host_makes_necessary_is_done(
+    plan: &Plan,
+    spec: &Spec,
+    facts: &Facts,
+) -> Result<(), String> {
+    let steps = steps(plan);
+    require(
+        (steps[0] == Step::Tie) == (facts.main_thread || !spec.init),
+        || "tied to the launching thread, or not".to_string(),
+    )?;
+    let set = count(&steps, |step| {
+        matches!(
+            step,
+            Step::SetSignal {
+                signal: libc::SIGCHLD,
+                ..
+            }
+        )
+    });
+    require((set > 0) == facts.ignores_sigchld, || {
+        "SIGCHLD is set for no reason".to_string()
+    })
+}
