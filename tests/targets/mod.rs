@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each program uses a part of it")]
 
 pub mod draw;
+pub mod filters;
 pub mod invariants;
 
 use rootlet::changes::Record as HostRecord;
@@ -18,11 +19,12 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 /// Each target by its name.
-pub const TARGETS: [(&str, fn(&[u8])); 5] = [
+pub const TARGETS: [(&str, fn(&[u8])); 6] = [
     ("flags", flags),
     ("mountinfo", mountinfo),
     ("plan", plan),
     ("records", records),
+    ("seccomp", seccomp),
     ("spec_file", spec_file),
 ];
 
@@ -114,6 +116,13 @@ pub fn records(bytes: &[u8]) {
     }
     if let Some(record) = HostRecord::parse(bytes) {
         assert_eq!(HostRecord::parse(&record.to_bytes()), Some(record));
+    }
+}
+
+/// A profile for a filter of system calls, in docker's format or TOML.
+pub fn seccomp(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        filters::check(text);
     }
 }
 
