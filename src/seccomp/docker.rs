@@ -1,10 +1,9 @@
 //! Profiles in docker's format, which podman and OCI bundles have too.
 
 use super::Arch;
-use super::file::errno;
 use super::load::{Conditions, version};
 use super::profile::{Action, Comparison, Profile, Rule, Test};
-use crate::error::{Error, Result};
+use crate::error::{Errno, Error, Result};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -13,7 +12,7 @@ use serde::de::IgnoredAny;
 struct File {
     default_action: Word,
     default_errno_ret: Option<u16>,
-    default_errno: Option<String>,
+    default_errno: Option<Symbol>,
     #[serde(default)]
     syscalls: Vec<Entry>,
     /// Other architectures that docker would let in; here a filter is for one.
@@ -33,7 +32,7 @@ struct Entry {
     name: Option<String>,
     action: Word,
     errno_ret: Option<u16>,
-    errno: Option<String>,
+    errno: Option<Symbol>,
     args: Option<Vec<Argument>>,
     #[serde(default)]
     includes: Filter,
@@ -114,6 +113,22 @@ enum Operator {
     MaskedEqual,
 }
 
+/// An errno's number, by its symbol.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+struct Symbol(u16);
+
+impl TryFrom<String> for Symbol {
+    type Error = String;
+
+    fn try_from(symbol: String) -> std::result::Result<Symbol, String> {
+        let number = Errno::from_symbol(&symbol).and_then(|errno| u16::try_from(errno.0).ok());
+        number
+            .map(Symbol)
+            .ok_or_else(|| format!("there is no errno {symbol:?}"))
+    }
+}
+
 /// A capability's number, by its name.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(try_from = "String")]
@@ -191,15 +206,15 @@ pub fn parse(text: &str, conditions: &Conditions) -> Result<Profile> {
     let default = action(
         file.default_action,
         file.default_errno_ret,
-        file.default_errno.as_deref(),
-    )?;
+        file.default_errno,
+    );
     let mut profile = Profile::new(conditions.arch, default);
     for entry in file
         .syscalls
         .iter()
         .filter(|entry| entry.counts(conditions))
     {
-        let action = action(entry.action, entry.errno_ret, entry.errno.as_deref())?;
+        let action = action(entry.action, entry.errno_ret, entry.errno);
         for name in entry.names.iter().chain(&entry.name) {
             // These files name the calls of every architecture and every kernel.
             let Some(number) = conditions.arch.number(name) else {
@@ -220,19 +235,18 @@ pub fn parse(text: &str, conditions: &Conditions) -> Result<Profile> {
 }
 
 /// The errno is EPERM if none is given, as in docker.
-fn action(word: Word, number: Option<u16>, symbol: Option<&str>) -> Result<Action> {
-    Ok(match word {
+fn action(word: Word, number: Option<u16>, symbol: Option<Symbol>) -> Action {
+    match word {
         Word::Allow => Action::Allow,
         Word::KillThread => Action::KillThread,
         Word::KillProcess => Action::KillProcess,
         Word::Trap => Action::Trap,
         Word::Log => Action::Log,
-        Word::Errno => Action::Errno(match (number, symbol) {
-            (Some(number), _) => number,
-            (None, Some(symbol)) => errno(symbol)?,
-            (None, None) => libc::EPERM as u16,
-        }),
-    })
+        Word::Errno => {
+            let named = symbol.map(|Symbol(errno)| errno);
+            Action::Errno(number.or(named).unwrap_or(libc::EPERM as u16))
+        }
+    }
 }
 
 impl Entry {
@@ -459,6 +473,11 @@ mod tests {
                 "{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"syscalls\": [{\"action\": \"SCMP_ACT_TRAP\", \"includes\": {\"caps\":\n [\"CAP_ROOT\"]}}]}",
                 2,
                 "CAP_ROOT",
+            ),
+            (
+                "{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"syscalls\": [{\"action\": \"SCMP_ACT_ERRNO\",\n\"errno\": \"ENOPE\"}]}",
+                2,
+                "there is no errno \"ENOPE\"",
             ),
             ("{\"defaultAction\": ", 1, "EOF"),
         ] {

@@ -136,7 +136,7 @@ fn action(word: &str) -> Result<Action> {
 }
 
 /// The number of an errno by its symbol.
-pub(super) fn errno(symbol: &str) -> Result<u16> {
+fn errno(symbol: &str) -> Result<u16> {
     let found = Errno::from_symbol(symbol).and_then(|errno| u16::try_from(errno.0).ok());
     found.ok_or_else(|| {
         Error::usage(format!(
