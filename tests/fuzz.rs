@@ -6,7 +6,7 @@ mod targets;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use targets::TARGETS;
+use targets::{TARGETS, Target};
 
 /// The most that all inputs which are kept may have, in bytes.
 const MOST_KEPT: u64 = 200_000;
@@ -25,7 +25,7 @@ fn kept(target: &str) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 #[track_caller]
-fn passes(name: &str, target: fn(&[u8]), input: &[u8]) {
+fn passes(name: &str, target: Target, input: &[u8]) {
     let ran = catch_unwind(AssertUnwindSafe(|| target(input)));
     assert!(
         ran.is_ok(),

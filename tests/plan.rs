@@ -560,7 +560,8 @@ fn a_plan_in_a_wrong_order_is_found_out() {
         invariants::check(&plan)
     };
     assert_eq!(changed(&|_| ()), Ok(()));
-    let wrong: [(&dyn Fn(&mut Plan), &str); 9] = [
+    type Change<'a> = &'a dyn Fn(&mut Plan);
+    let wrong: [(Change<'_>, &str); 9] = [
         (&|plan| plan.setup.swap(take, attach), "is empty"),
         (&|plan| plan.setup.swap(1, maps), "nothing of the caller's"),
         (

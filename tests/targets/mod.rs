@@ -18,8 +18,11 @@ use rootlet::{Facts, Plan, Spec};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
+/// What is fuzzed: it takes any bytes.
+pub type Target = fn(&[u8]);
+
 /// Each target by its name.
-pub const TARGETS: [(&str, fn(&[u8])); 6] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("flags", flags),
     ("mountinfo", mountinfo),
     ("plan", plan),
