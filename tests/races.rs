@@ -119,7 +119,9 @@ fn race(
         let mut ends: BTreeMap<&str, u32> = BTreeMap::new();
         for _ in 0..asked.clone().unwrap_or(7) {
             let ran = finish(refused(launch(), errno));
-            *ends.entry(end(&ran).unwrap_or_else(|| right(&ran))).or_default() += 1;
+            *ends
+                .entry(end(&ran).unwrap_or_else(|| right(&ran)))
+                .or_default() += 1;
         }
         let swapped = swaps.made.load(Ordering::Relaxed) - before;
         println!("race\t{kind}\t{way}\t{swapped}\t{ends:?}");
@@ -129,7 +131,11 @@ fn race(
 /// What a launch came to that rootlet has refused; none if it has not.
 fn end(ran: &Ran) -> Option<&'static str> {
     let said = |line: &str| line.starts_with("rootlet: ") && !line.starts_with("rootlet: note: ");
-    let clear = || ran.err.lines().any(|line| said(line) && line.contains("(E"));
+    let clear = || {
+        ran.err
+            .lines()
+            .any(|line| said(line) && line.contains("(E"))
+    };
     match ran.status {
         125 if clear() => Some("refused"),
         125 => panic!("no cause is named: {ran:#?}"),
@@ -234,7 +240,11 @@ fn m2_a_place_for_memory_or_a_file_system_of_the_kernels() {
     races_at("--tmpfs", "place", &["--tmpfs", "/place/inner"]);
     for kind in ["proc", "mqueue", "dev"] {
         let mount = format!("type={kind},target=/place/inner");
-        races_at(&format!("--mount type={kind}"), "place", &["--mount", &mount]);
+        races_at(
+            &format!("--mount type={kind}"),
+            "place",
+            &["--mount", &mount],
+        );
     }
 }
 

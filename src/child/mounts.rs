@@ -172,6 +172,40 @@ pub fn seal(task: &mut Task<'_>, target: Text) -> Result<(), Errno> {
     }
 }
 
+/// Makes sure of what [`mask`] and [`seal`] have done to `count` names in /proc, whatever was renamed meanwhile: /proc is
+/// looked up once. ESTALE where one of them lies open.
+pub fn require_closed(task: &Task<'_>, first: Text, count: u16) -> Result<(), Errno> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let proc = ::rustix::fs::openat(CWD, c"/proc", flags, Mode::empty())?;
+    let is_proc = |fd: &OwnedFd| {
+        ::rustix::fs::fstatfs(fd).map(|found| found.f_type == ::rustix::fs::PROC_SUPER_MAGIC)
+    };
+    if !is_proc(&proc)? {
+        return Err(Errno::STALE);
+    }
+    let mut next = first;
+    for _ in 0..count {
+        let name = task.text(next);
+        next = Text(
+            next.0
+                .wrapping_add(name.count_bytes() as u32)
+                .wrapping_add(1),
+        );
+        let found = match ::rustix::fs::openat(&proc, name, flags | OFlags::NOFOLLOW, Mode::empty())
+        {
+            Err(Errno::NOENT) => continue,
+            found => found?,
+        };
+        let read_only = ::rustix::fs::fstatvfs(&found)?
+            .f_flag
+            .contains(::rustix::fs::StatVfsMountFlags::RDONLY);
+        if is_proc(&found)? && !read_only {
+            return Err(Errno::STALE);
+        }
+    }
+    Ok(())
+}
+
 /// Mounts the inner side of the command's terminal on `target`.
 pub fn attach_terminal(task: &Task<'_>, target: Text) -> Result<(), Errno> {
     let (terminal, target) = (task.slot(Slot::TERMINAL), task.text(target));

@@ -188,6 +188,14 @@ pub enum Step {
         /// The top of the part.
         path: Text,
     },
+    /// Requires that /proc is the kernel's, and that all of these in it are read-only or covered: whoever can rename what is
+    /// at /proc in a root of his can make the steps before this one work elsewhere (CVE-2019-19921).
+    RequireClosed {
+        /// The first of the names in /proc; the others come after it.
+        first: Text,
+        /// How many they are.
+        count: u16,
+    },
     /// The command's terminal appears at this place too.
     AttachTerminal {
         /// A file.

@@ -135,6 +135,7 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             directory,
         } => mounts::mask(task, target, file, directory),
         Step::Seal { path } => mounts::seal(task, path),
+        Step::RequireClosed { first, count } => mounts::require_closed(task, first, count),
         Step::AttachTerminal { target } => mounts::attach_terminal(task, target),
         Step::SetReadOnly { path, recursive } => mounts::set_read_only(task, path, recursive),
         Step::EnterRoot { path } => mounts::enter_root(task.text(path)),

@@ -177,6 +177,9 @@ pub fn add(error: Error, plan: &Plan, step: Step, missing: Option<Fallback>) -> 
             "it is neither a program for this machine nor a script with a first line such as #!/bin/sh".to_string()
         }
         (Step::Exec, Some(libc::E2BIG)) => "the arguments and the environment together are too long".to_string(),
+        (Step::RequireClosed { .. }, Some(libc::ESTALE | libc::ELOOP | libc::ENOENT | libc::ENOTDIR)) => {
+            "somebody renames what is in the root directory: choose one that only you can change".to_string()
+        }
         (Step::ChangeDirectory { .. }, Some(libc::ENOENT)) => {
             "it is not there inside, or does not lie below the root; choose another with -w DIR".to_string()
         }

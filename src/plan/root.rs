@@ -91,7 +91,11 @@ impl Views<'_> {
             self.lay(Step::DetachOldRoot { last: false });
             self.dev(Path::new("/dev"))?;
         }
-        self.guard(facts)
+        self.guard(facts)?;
+        match spec.root {
+            Root::Directory(_) if own => self.require_guarded(facts),
+            _ => Ok(()),
+        }
     }
 
     /// An empty root is made read-only when all is in it.
@@ -189,6 +193,19 @@ impl Views<'_> {
                 }
             };
             self.lay(step);
+        }
+        Ok(())
+    }
+
+    /// Makes sure of it, in a root that others may write.
+    fn require_guarded(&mut self, facts: &Facts) -> Result<()> {
+        let names = facts.guarded.iter();
+        let names = names.filter_map(|(path, _)| path.strip_prefix("/proc/"));
+        let texts = names.map(|name| self.text(name));
+        let texts = texts.collect::<Result<Vec<_>>>()?;
+        if let Some(&first) = texts.first() {
+            let count = texts.len() as u16;
+            self.lay(Step::RequireClosed { first, count });
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use rootlet::child::step::{Entry, FilterOf, Slot, Step};
 use rootlet::plan::{CLONE_INTO_CGROUP, ParentStep};
-use rootlet::spec::{Net, Seccomp, Share, Stdio};
+use rootlet::spec::{Net, Root, Seccomp, Share, Stdio};
 use rootlet::{Facts, Plan, Spec};
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -680,6 +680,22 @@ fn what_the_host_makes_necessary_is_done(
     require(
         (steps[0] == Step::Tie) == (facts.main_thread || !spec.init),
         || "tied to the launching thread, or not".to_string(),
+    )?;
+    let closed = steps
+        .iter()
+        .rposition(|step| matches!(step, Step::Seal { .. }));
+    let required = steps
+        .iter()
+        .position(|step| matches!(step, Step::RequireClosed { .. }));
+    let may_be_renamed = matches!(spec.root, Root::Directory(_)) && !spec.root.is_host();
+    let wanted = may_be_renamed && !facts.guarded.is_empty();
+    require(required.is_some() == wanted, || {
+        "what is closed in /proc is made sure of, or not".to_string()
+    })?;
+    before(
+        "closed, then made sure of",
+        closed.filter(|_| wanted),
+        required,
     )?;
     let set = count(&steps, |step| {
         matches!(

@@ -239,6 +239,12 @@ impl Plan {
                 "mount_setattr(2)",
                 "a part of the kernel's files that can change the machine, or what others see of it",
             ),
+            Step::RequireClosed { .. } => described(
+                "make sure that /proc is closed",
+                "open(\"/proc\", O_PATH); fstatfs(); fstatvfs() of each name",
+                "statvfs(3)",
+                "who writes in the directory that is the root could have renamed /proc meanwhile, and nothing would have been closed",
+            ),
             Step::AttachTerminal { target } => described(
                 format!("mount the terminal on {}", show(target)),
                 format!("open_tree(terminal); move_mount({:?})", show(target)),
