@@ -92,7 +92,7 @@ pub struct Running<'a> {
     ready: bool,
     /// The call that the step needs which fails next.
     missing: Option<Fallback>,
-    uppers: Held<'a>,
+    _uppers: Held<'a>,
     streams: Streams,
     group: Option<Group>,
 }
@@ -111,7 +111,7 @@ pub fn launch<'a>(plan: &'a Plan, trace: bool, observer: &mut dyn Observer) -> R
             "pipes in the place of files need somebody who reads and writes them: supervise",
         ));
     }
-    let uppers = Held::all_of(plan)?;
+    let uppers = Held::all_of(plan, observer)?;
     let group = Group::make(plan, observer)?;
     let channels = Channels::open(plan, observer)?;
     // No handler of the caller's may run in the copy of it that the new process is.
@@ -284,7 +284,7 @@ fn release<'a>(
         reaped: None,
         ready: false,
         missing: None,
-        uppers,
+        _uppers: uppers,
         streams: pipes.streams,
         group,
     };
@@ -564,12 +564,11 @@ impl Running<'_> {
 }
 
 impl Drop for Running<'_> {
-    /// Ends what still runs, and clears up.
+    /// Ends what still runs. What it wrote to is cleared up after that.
     fn drop(&mut self) {
         if self.reaped.is_none() {
             self.end();
         }
-        self.uppers.clear();
     }
 }
 

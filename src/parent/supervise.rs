@@ -57,7 +57,7 @@ fn supervise_blocked(
         }
         false => None,
     };
-    let uppers = Held::all_of(plan)?;
+    let uppers = Held::all_of(plan, observer)?;
     let group = Group::make(plan, observer)?;
     let channels = Channels::open(plan, observer)?;
     let mut memory = Memory::new(plan, &channels);

@@ -40,6 +40,11 @@ pub const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 pub enum ParentStep {
     /// Makes a process that puts the caller's terminal back if this one is killed while it is in raw mode.
     KeepTerminal,
+    /// Makes the work directory of an overlay that writes to the host.
+    MakeWork {
+        /// Where.
+        path: Text,
+    },
     /// Asks a systemd for a scope, a control group that is this process's to divide.
     JoinScope {
         /// The socket of the bus.
@@ -180,7 +185,7 @@ pub struct Plan {
 pub struct Upper {
     /// Where it is.
     pub path: PathBuf,
-    /// The work directory that set-up makes for it, which the launcher removes at the end; none if the user has one.
+    /// The work directory that the launcher makes for it and removes at the end; none if the user has one.
     pub work: Option<PathBuf>,
 }
 
@@ -293,7 +298,11 @@ impl Plan {
         let raw = tty && facts.terminals[0];
         let made = (!pipes.is_empty()).then_some(ParentStep::MakePipes);
         let made: Vec<ParentStep> = made.into_iter().chain(confinement.parent).collect();
-        let parent = parent_list(spec, &ids, [&limits.group, &made], raw, &mut arena)?;
+        let works = uppers.iter().filter_map(|upper| upper.work.as_deref());
+        let works = works.map(|path| arena.text(path).map(|path| ParentStep::MakeWork { path }));
+        let first = works.chain(limits.group.iter().copied().map(Ok));
+        let first: Vec<ParentStep> = first.collect::<Result<_>>()?;
+        let parent = parent_list(spec, &ids, [&first, &made], raw, &mut arena)?;
         let (argv, candidates, envp) = command::program(spec, facts, &mut arena)?;
         Ok(Plan {
             parent,
@@ -400,16 +409,16 @@ fn refuse(spec: &Spec, facts: &Facts) -> Result<()> {
 fn parent_list(
     spec: &Spec,
     ids: &identity::Ids,
-    [group, made]: [&[ParentStep]; 2],
+    [first, made]: [&[ParentStep]; 2],
     raw: bool,
     arena: &mut Arena,
 ) -> Result<Vec<ParentStep>> {
-    let has_group = limits::has_group(group);
+    let has_group = limits::has_group(first);
     let mut list = Vec::new();
     if raw {
         list.push(ParentStep::KeepTerminal);
     }
-    list.extend(group);
+    list.extend(first);
     list.push(ParentStep::OpenChannels);
     list.extend(made);
     list.push(ParentStep::Clone {

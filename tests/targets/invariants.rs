@@ -66,7 +66,8 @@ fn count(steps: &[Step], wanted: impl Fn(&Step) -> bool) -> usize {
 
 fn the_launcher_does_its_steps_in_order(plan: &Plan) -> Result<(), String> {
     let number = |step: &ParentStep| match step {
-        ParentStep::KeepTerminal => 0,
+        ParentStep::KeepTerminal => -1,
+        ParentStep::MakeWork { .. } => 0,
         ParentStep::JoinScope { .. } => 1,
         ParentStep::MakeGroup { .. } => 2,
         ParentStep::WriteLimit { .. } => 3,
@@ -84,7 +85,7 @@ fn the_launcher_does_its_steps_in_order(plan: &Plan) -> Result<(), String> {
         ParentStep::Supervise => 15,
         ParentStep::RemoveGroup => 16,
     };
-    let many = [3, 7];
+    let many = [0, 3, 7];
     let numbers: Vec<i32> = plan.parent.iter().map(number).collect();
     let in_order = numbers.is_sorted_by(|a, b| a < b || (a == b && many.contains(a)));
     require(in_order, || format!("the launcher's order is {numbers:?}"))?;

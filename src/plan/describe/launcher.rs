@@ -30,6 +30,12 @@ impl Plan {
                 "your terminal will pass every key on as it is (raw mode); should this process be killed meanwhile, that one \
                  puts the settings back",
             ),
+            ParentStep::MakeWork { path } => described(
+                format!("make the directory {}", self.arena.show(path)),
+                format!("mkdir({:?}, 0755)", self.arena.show(path)),
+                "mkdir(2)",
+                "an overlay that writes to a directory of the host works beside it; at the end it is removed",
+            ),
             ParentStep::JoinScope { bus } => described(
                 format!("ask systemd for a scope, at {}", self.arena.show(bus)),
                 format!(

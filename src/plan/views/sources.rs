@@ -130,7 +130,6 @@ impl Views<'_> {
                 let work = beside(&upper).ok_or_else(|| {
                     Error::usage(format!("{}: upper is the root itself", name(mount)))
                 })?;
-                self.make_source(&work)?;
                 (work.clone(), Some(work))
             }
         };
