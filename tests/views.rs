@@ -2,12 +2,8 @@
 
 mod support;
 
-use std::ffi::OsStr;
 use std::os::unix::fs::symlink;
-use std::sync::atomic::{AtomicBool, Ordering};
-use support::{
-    Dir, PROGRAMS, ROOTLET, finish, in_root, inside, rootfs, rootlet, run, shell, shell_with,
-};
+use support::{Dir, PROGRAMS, ROOTLET, in_root, inside, rootfs, run, shell, shell_with};
 
 // Sources.
 
@@ -543,61 +539,4 @@ fn mounts_that_cannot_be_read_do_not_fail_a_launch() {
     );
     let ran = run(["sh", "-c", &script]);
     assert!(ran.out.ends_with("fine"), "{ran:#?}");
-}
-
-// Races.
-
-/// 500 launches whose root is swapped under them.
-#[test]
-fn a_root_that_is_swapped_for_links_meanwhile_never_leads_to_the_host() {
-    let (root, outside) = (rootfs(), Dir::new());
-    outside.file("canary", "host");
-    root.directory("place/inner");
-    symlink(
-        format!("../../../../../../../..{}", outside.text()),
-        root.path().join("link"),
-    )
-    .unwrap();
-    let done = AtomicBool::new(false);
-    let volume = format!("{}:/place/inner", rootfs().text());
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let [place, link, spare] =
-                ["place", "link", "spare"].map(|name| root.path().join(name));
-            while !done.load(Ordering::Relaxed) {
-                for (from, to) in [
-                    (&place, &spare),
-                    (&link, &place),
-                    (&place, &link),
-                    (&spare, &place),
-                ] {
-                    std::fs::rename(from, to).unwrap();
-                }
-            }
-        });
-        let options = [
-            "--rootfs",
-            root.text(),
-            "--tmpfs",
-            "/place",
-            "-v",
-            &volume,
-            "--file",
-            "/place/made=/etc/hostname",
-            "--mask",
-            "/place/canary",
-            "true",
-        ];
-        let arguments: Vec<&OsStr> = options.iter().map(OsStr::new).collect();
-        for _ in 0..500 {
-            let ran = finish(rootlet(&arguments));
-            assert!([125, 127].contains(&ran.status), "{ran:#?}");
-        }
-        done.store(true, Ordering::Relaxed);
-    });
-    assert_eq!(outside.names(), ["canary"]);
-    assert_eq!(
-        std::fs::read_to_string(outside.at("canary")).unwrap(),
-        "host"
-    );
 }
