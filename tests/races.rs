@@ -239,7 +239,7 @@ fn races_at(kind: &str, place: &str, options: &[&str]) {
 }
 
 #[test]
-fn m2_a_volumes_place() {
+fn m2_a_volume_stays_in_a_root_whose_directories_are_exchanged() {
     let source = Dir::new();
     let volume = format!("{}:/place/inner/deep", source.text());
     races_at("-v directory", "place", &["-v", &volume]);
@@ -248,7 +248,7 @@ fn m2_a_volumes_place() {
 }
 
 #[test]
-fn m2_a_place_for_memory_or_a_file_system_of_the_kernels() {
+fn m2_memory_and_file_systems_of_the_kernels_stay_in_it() {
     races_at("--tmpfs", "place", &["--tmpfs", "/place/inner"]);
     for kind in ["proc", "mqueue", "dev"] {
         let mount = format!("type={kind},target=/place/inner");
@@ -261,18 +261,18 @@ fn m2_a_place_for_memory_or_a_file_system_of_the_kernels() {
 }
 
 #[test]
-fn m2_a_place_for_a_file_that_exists_only_inside() {
+fn m2_a_file_that_exists_only_inside_stays_in_it() {
     races_at("--file", "place", &["--file", "/place/canary=/etc/passwd"]);
 }
 
 #[test]
-fn m2_a_place_that_is_masked() {
+fn m2_a_mask_stays_in_it() {
     races_at("--mask directory", "place", &["--mask", "/place/inner"]);
     races_at("--mask file", "place", &["--mask", "/place/canary"]);
 }
 
 #[test]
-fn m2_an_overlays_place() {
+fn m2_an_overlay_stays_in_it() {
     let (lower, upper) = (Dir::new(), Dir::new());
     let overlay = format!("{},/place/inner", lower.text());
     races_at("--overlay", "place", &["--overlay", &overlay]);
@@ -282,7 +282,7 @@ fn m2_an_overlays_place() {
 }
 
 #[test]
-fn m2_views_over_a_view() {
+fn m2_views_over_a_view_stay_in_it() {
     let source = Dir::new();
     source.directory("deep");
     let volume = format!("{}:/place/inner", source.text());
@@ -302,18 +302,18 @@ fn m2_views_over_a_view() {
 }
 
 #[test]
-fn m2_dev_and_devices() {
+fn m2_dev_and_devices_stay_in_it() {
     races_at("/dev", "dev", &[]);
     races_at("--device", "dev", &["--device", "/dev/kmsg"]);
 }
 
 #[test]
-fn m2_proc_and_what_is_closed_in_it() {
+fn m2_proc_stays_in_it_and_is_closed_or_refused() {
     races_at("/proc", "proc", &[]);
 }
 
 #[test]
-fn m2_the_working_directory() {
+fn m2_the_working_directory_stays_in_it() {
     races_at("-w", "place", &["-w", "/place/inner"]);
 }
 
@@ -384,7 +384,7 @@ fn one_or_two(ran: &Ran) -> &'static str {
 const SAYS: &str = "cat /mnt/says; if (echo >/mnt/new) 2>&-; then echo written; fi";
 
 #[test]
-fn m4_a_volumes_source() {
+fn m4_a_volume_shows_one_source_as_was_asked_for() {
     let place = Place::new();
     place.races("source of -v", &["-v", "PLACE:/mnt:ro"], SAYS);
     let file = "PLACE/says:/mnt/says:ro";
@@ -399,7 +399,7 @@ fn m4_a_volumes_source() {
 }
 
 #[test]
-fn m4_a_source_that_is_now_a_directory_and_now_a_file() {
+fn m4_a_source_that_is_now_a_directory_and_now_a_file_is_one_or_refused() {
     let parent = Dir::new();
     parent.directory("place");
     let swaps = Swaps::between(&parent.at("place"), &[&parent.file("other", "two")]);
@@ -415,7 +415,7 @@ fn m4_a_source_that_is_now_a_directory_and_now_a_file() {
 }
 
 #[test]
-fn m4_a_source_that_need_not_be_there_or_is_made() {
+fn m4_a_source_that_need_not_be_there_or_is_made_is_one_or_the_other() {
     let place = Place::new();
     std::fs::remove_file(place.parent.at("link")).unwrap();
     symlink("/no/such", place.parent.path().join("link")).unwrap();
@@ -444,7 +444,7 @@ fn m4_a_source_that_need_not_be_there_or_is_made() {
 }
 
 #[test]
-fn m4_an_overlays_layers() {
+fn m4_an_overlay_has_one_of_each_layer_and_leaves_nothing() {
     let place = Place::new();
     let script = "cat /mnt/says; echo >/mnt/says";
     place.races("lower of --overlay", &["--overlay", "PLACE,/mnt"], script);
@@ -479,7 +479,7 @@ fn m4_an_overlays_layers() {
 }
 
 #[test]
-fn m4_the_root_directory() {
+fn m4_the_root_is_one_directory() {
     let place = Place::new();
     for root in [place.held("."), place.outside.path().to_path_buf()] {
         for name in ["usr", "bin", "lib", "lib64", "proc", "dev"] {
@@ -492,7 +492,7 @@ fn m4_the_root_directory() {
 }
 
 #[test]
-fn m4_what_a_sandbox_may_write() {
+fn m4_a_sandbox_may_write_in_one_directory() {
     let (place, home) = (Place::new(), Dir::new());
     let write = place.parent.at("place");
     let launch = |directory: &str, options: &[&str], script: &str| {
@@ -610,7 +610,7 @@ impl Tried {
 }
 
 #[test]
-fn m2_changes_that_are_applied() {
+fn m2_apply_changes_nothing_behind_a_link() {
     let tried = Tried::new();
     let before = picture(tried.place.outside.path());
     let swaps = tried.place.swaps();
@@ -653,7 +653,7 @@ fn find(directory: &Path, name: &str) -> Option<PathBuf> {
 }
 
 #[test]
-fn m2_changes_that_are_shown_and_dropped() {
+fn m2_diff_and_drop_go_behind_no_link() {
     let tried = Tried::new();
     let outside = tried.place.outside.path();
     let before = picture(outside);
@@ -690,7 +690,7 @@ fn m2_changes_that_are_shown_and_dropped() {
 
 /// Here a store may be begun in one directory and not be found in the other: that is refused, and what was made stays.
 #[test]
-fn m4_where_changes_are_kept() {
+fn m4_a_try_keeps_its_changes_in_one_place_or_is_refused() {
     let (place, work) = (Place::new(), Dir::new());
     let kept = place.named("PLACE/kept");
     let stores = [place.held("kept"), place.outside.path().join("kept")];
