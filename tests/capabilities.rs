@@ -10,7 +10,7 @@ const LOCKED: &str = "00000100a98cbdfb";
 const NONE: &str = "0000000000000000";
 
 #[test]
-fn what_is_kept_follows_the_rules_of_docker() {
+fn u4_what_is_kept_follows_the_rules_of_docker() {
     let net_admin = "0000000000001000";
     let chown_and_kill = "0000000000000021";
     let cases: [(&[&str], &str, &str); 10] = [
@@ -52,7 +52,7 @@ fn what_is_kept_follows_the_rules_of_docker() {
 }
 
 #[test]
-fn a_sandbox_and_a_try_have_none_whoever_one_is_in_them() {
+fn u4_a_sandbox_and_a_try_have_none_whoever_one_is_in_them() {
     let (home, project) = (Dir::new(), Dir::new());
     for (word, user) in [("sandbox", "keep"), ("sandbox", "root"), ("try", "root")] {
         let script = format!(
@@ -78,7 +78,7 @@ fn a_user_who_is_not_root_can_use_what_is_added() {
 }
 
 #[test]
-fn what_one_may_not_have_no_child_gets_back() {
+fn u4_what_one_may_not_have_no_child_gets_back() {
     // Root by another user namespace has all again, but over that one only.
     let script = format!("umount /mnt; {STATUS}; unshare -Urm sh -c 'umount /mnt; {STATUS} >&2'");
     let ran = run(["-u", "keep", "--tmpfs", "/mnt", "sh", "-c", &script]);
@@ -88,7 +88,7 @@ fn what_one_may_not_have_no_child_gets_back() {
 }
 
 #[test]
-fn root_inside_cannot_take_off_what_a_view_lays_down() {
+fn u5_root_inside_cannot_take_off_what_a_view_lays_down() {
     let dir = Dir::new();
     let secret = dir.file("secret", "hidden\n");
     let place = dir.text();
@@ -154,7 +154,7 @@ fn a_word_that_is_no_capability_is_refused() {
 }
 
 #[test]
-fn the_session_keyring_is_a_new_one() {
+fn k1_the_session_keyring_is_a_new_one() {
     // keyctl(KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0), by its number.
     let ask = format!(
         "python3 -c 'import ctypes; print(ctypes.CDLL(None).syscall({}, 0, -3, 0))'",

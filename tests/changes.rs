@@ -345,7 +345,7 @@ open("deep", "w").write("x")'"#;
 }
 
 #[test]
-fn only_a_store_is_dropped_and_all_of_it() {
+fn m14_only_a_store_is_dropped_and_all_of_it() {
     let host = Host::new(3);
     host.attempt(77);
     let inner = host.kept().join("work/0/work");

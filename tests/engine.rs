@@ -45,7 +45,7 @@ fn without_hanging(work: impl FnOnce()) {
 }
 
 #[test]
-fn a_thousand_launches_beside_eight_threads_that_allocate_hang_never() {
+fn l11_a_thousand_launches_beside_eight_threads_that_allocate_hang_never() {
     let plan = plan("exit 7", vec![]);
     let (over, allocated) = (AtomicBool::new(false), AtomicUsize::new(0));
     without_hanging(|| {
@@ -111,7 +111,7 @@ fn sent_back(connection: &mut BufReader<UnixStream>, line: &str) -> String {
 }
 
 #[test]
-fn a_container_outlives_the_thread_that_launched_it() {
+fn l4_a_container_outlives_the_thread_that_launched_it() {
     let (plan, mut connection, theirs) = echo();
     let plan: &'static Plan = Box::leak(Box::new(plan));
     let pid = std::thread::spawn(move || {
@@ -143,7 +143,7 @@ fn a_container_ends_when_it_is_dropped() {
 }
 
 #[test]
-fn the_callers_signal_mask_is_what_it_was() {
+fn l11_the_callers_signal_mask_is_what_it_was() {
     let mask = rootlet::sys::SignalSet::only(libc::SIGUSR1);
     let before = rootlet::sys::set_signal_mask(mask);
     assert_eq!(status(&plan("exit 7", vec![])), Outcome::Exited(7));

@@ -12,7 +12,7 @@ fn status(options: &[&str], script: &str) -> i32 {
 }
 
 #[test]
-fn every_status_of_the_command_is_rootlets() {
+fn l7_every_status_of_the_command_is_rootlets() {
     for code in 0..=255 {
         assert_eq!(status(&[], &format!("exit {code}")), code);
     }
@@ -28,7 +28,7 @@ fn every_status_of_the_command_is_rootlets() {
 }
 
 #[test]
-fn a_signal_that_ended_the_command_is_128_and_its_number() {
+fn l5_a_signal_that_ended_the_command_is_128_and_its_number() {
     for signal in [1, 2, 3, 6, 9, 10, 11, 13, 14, 15, 31, 34, 64] {
         assert_eq!(status(&[], &format!("kill -{signal} $$")), 128 + signal);
     }
@@ -41,7 +41,7 @@ fn process_1_without_init_is_not_ended_by_its_own_signal() {
 }
 
 #[test]
-fn a_command_that_is_not_there_is_127() {
+fn l7_a_command_that_is_not_there_is_127() {
     let there = Dir::new();
     let missing = there.at("missing");
     for options in WAYS {
@@ -60,7 +60,7 @@ fn a_script_whose_interpreter_is_not_there_is_127() {
 }
 
 #[test]
-fn a_file_that_cannot_be_executed_is_126() {
+fn l7_a_file_that_cannot_be_executed_is_126() {
     let dir = Dir::new();
     let plain = dir.file("plain", "#!/bin/sh\n");
     let neither = executable(&dir, "neither", "neither a program nor a script\n");
@@ -105,7 +105,7 @@ fn a_directory_of_path_that_cannot_be_searched_gives_not_found() {
 }
 
 #[test]
-fn what_rootlet_itself_cannot_do_is_125() {
+fn l7_what_rootlet_itself_cannot_do_is_125() {
     for arguments in [
         &["--no-such-flag"][..],
         &["-v", "/no/such/source:/mnt", "true"],

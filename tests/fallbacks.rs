@@ -195,7 +195,7 @@ fn a_range_of_ids_is_one_id_where_that_is_said_to_be_enough() {
 }
 
 #[test]
-fn descriptors_are_closed_without_close_range() {
+fn fd1_descriptors_are_closed_without_close_range() {
     without_each(|calls, errno| {
         let mut command = rootlet(["--pass-fd", "200", "bash", "-c", "echo /proc/self/fd/*"]);
         let filter = filter(calls, errno);
@@ -218,7 +218,7 @@ fn descriptors_are_closed_without_close_range() {
 }
 
 #[test]
-fn a_read_only_tree_and_a_read_only_volume_have_no_holes_without_the_new_calls() {
+fn m5_a_read_only_tree_and_a_read_only_volume_have_no_holes_without_the_new_calls() {
     let dir = Dir::new();
     dir.directory("a b");
     let volume = format!("{}:/mnt:ro", dir.text());
@@ -315,7 +315,7 @@ fn caught_by_init() -> u64 {
 }
 
 #[test]
-fn the_callers_signal_handlers_are_gone_inside_with_and_without_clone3() {
+fn l11_the_callers_signal_handlers_are_gone_inside_with_and_without_clone3() {
     // SAFETY: the handler does nothing.
     unsafe { libc::signal(libc::SIGUSR1, handle as *const () as libc::sighandler_t) };
     assert_eq!(caught_by_init(), 0);
@@ -389,7 +389,7 @@ fn a_hidden_proc_is_stepped_down_from_aloud_or_refused() {
 }
 
 #[test]
-fn changes_are_applied_without_openat2_as_with_it() {
+fn m3_changes_are_applied_without_openat2_as_with_it() {
     let dir = Dir::new();
     for errno in [libc::ENOSYS, libc::EPERM] {
         let home = dir.directory(&format!("home-{errno}"));
@@ -427,7 +427,7 @@ fn changes_are_applied_without_openat2_as_with_it() {
 }
 
 #[test]
-fn a_keyring_that_is_refused_is_told_or_is_an_error() {
+fn k1_a_keyring_that_is_refused_is_told_or_is_an_error() {
     let with =
         |errno, more: &[&str]| run_without(&[libc::SYS_keyctl], errno, &[more, &["true"]].concat());
     let ran = with(libc::EPERM, &[]);

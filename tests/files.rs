@@ -62,7 +62,7 @@ fn a_relative_source_starts_at_the_working_directory() {
 }
 
 #[test]
-fn a_volume_comes_with_every_mount_below_it_and_read_only_means_all_of_them() {
+fn m5_a_volume_comes_with_every_mount_below_it_and_read_only_means_all_of_them() {
     let dir = Dir::new();
     let text = dir.text();
     dir.directory("sub");
@@ -84,7 +84,7 @@ fn a_volume_comes_with_every_mount_below_it_and_read_only_means_all_of_them() {
 }
 
 #[test]
-fn what_is_laid_down_later_lies_above() {
+fn m9_what_is_laid_down_later_lies_above() {
     let dir = Dir::new();
     let project = dir.directory("home/project");
     dir.file("home/project/file", "project");
@@ -146,7 +146,7 @@ const WRITABLE: &str = r#"cut -d ' ' -f 5 /proc/self/mountinfo | sort -u | while
     [ -d "$point" ] && (: >"$point/rootlet-was-here") 2>&- && echo "$point" && rm "$point/rootlet-was-here"; done || :"#;
 
 #[test]
-fn a_read_only_tree_has_no_holes() {
+fn m5_a_read_only_tree_has_no_holes() {
     assert_eq!(inside(&["--read-only"], WRITABLE), "");
     let script = "for place in /dev/shm /tmp /var/tmp . \"$HOME\"; do if (: >\"$place/x\") 2>&-; then echo \"$place\"; fi; done";
     assert_eq!(inside(&["--read-only"], script), "");
@@ -201,7 +201,7 @@ fn a_source_or_a_destination_that_cannot_be_is_named() {
 }
 
 #[test]
-fn mounts_never_reach_the_host() {
+fn m7_mounts_never_reach_the_host() {
     let dir = Dir::new();
     let table = || std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     let before = table();
@@ -220,7 +220,7 @@ fn mounts_never_reach_the_host() {
 }
 
 #[test]
-fn a_mount_that_is_made_outside_later_does_not_appear_inside() {
+fn m6_a_mount_that_is_made_outside_later_does_not_appear_inside() {
     let script = r#"mount -t tmpfs t /mnt && mount --make-shared /mnt && mkdir /mnt/sub && mkfifo /mnt/up /mnt/go
         "$0" run -t never sh -c 'echo up >/mnt/up; read go </mnt/go; grep -c " /mnt/sub " /proc/self/mountinfo' &
         read up </mnt/up; mount -t tmpfs t /mnt/sub; echo go >/mnt/go; wait"#;
@@ -228,7 +228,7 @@ fn a_mount_that_is_made_outside_later_does_not_appear_inside() {
 }
 
 #[test]
-fn a_thousand_volumes_are_laid_down_with_few_open_files() {
+fn m9_a_thousand_volumes_are_laid_down_with_few_open_files() {
     let dir = Dir::new();
     let numbers = 0..1000;
     let options: Vec<String> = numbers
@@ -299,7 +299,7 @@ fn a_root_of_ones_own_is_all_there_is() {
 }
 
 #[test]
-fn no_mount_of_the_old_root_is_left() {
+fn m10_no_mount_of_the_old_root_is_left() {
     let root = rootfs();
     let mounts = in_root(&root, &[], "cut -d ' ' -f 5 /proc/self/mountinfo");
     let mut tops: Vec<&str> = mounts
@@ -361,7 +361,7 @@ fn a_root_without_what_is_mounted_in_it_is_an_error_that_says_so() {
 }
 
 #[test]
-fn links_in_a_root_never_lead_to_the_host() {
+fn m1_links_in_a_root_never_lead_to_the_host() {
     for target in ["/etc", "../../../../../../../etc", "/proc/self/cwd", "/"] {
         let (root, outside) = (rootfs(), Dir::new());
         let secret = outside.file("secret", "host");
@@ -396,7 +396,7 @@ fn links_in_a_root_never_lead_to_the_host() {
 }
 
 #[test]
-fn a_dev_or_proc_that_is_a_link_leads_nowhere_else() {
+fn p4_a_dev_or_proc_that_is_a_link_leads_nowhere_else() {
     for name in ["dev", "proc"] {
         let (root, outside) = (rootfs(), Dir::new());
         std::fs::remove_dir(root.at(name)).unwrap();
@@ -407,7 +407,7 @@ fn a_dev_or_proc_that_is_a_link_leads_nowhere_else() {
 }
 
 #[test]
-fn a_destination_through_a_link_is_where_the_link_leads_inside() {
+fn m3_a_destination_through_a_link_is_where_the_link_leads_inside() {
     let root = rootfs();
     let source = Dir::new();
     source.file("file", "here");
@@ -442,7 +442,7 @@ fn the_command_starts_in_the_callers_directory_or_in_that_of_w() {
 }
 
 #[test]
-fn a_working_directory_that_was_removed_is_an_error() {
+fn fd3_a_working_directory_that_was_removed_is_an_error() {
     let script =
         r#"d=$(mktemp -d) && cd "$d" && rmdir "$d" && exec "$rootlet" run -t never "$@" pwd"#;
     shell_with(script, &[]).fails(125, &["has no name any more", "hint: "]);
@@ -450,7 +450,7 @@ fn a_working_directory_that_was_removed_is_an_error() {
 }
 
 #[test]
-fn a_descriptor_of_the_callers_is_no_way_out() {
+fn fd2_a_descriptor_of_the_callers_is_no_way_out() {
     let root = rootfs();
     for directory in [
         "/proc/self/fd/5",

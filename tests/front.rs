@@ -26,7 +26,7 @@ fn what_cannot_be_asked_for_is_refused_by_name() {
 }
 
 #[test]
-fn an_ordinary_user_is_told_what_may_be_mapped() {
+fn u6_an_ordinary_user_is_told_what_may_be_mapped() {
     if support::is_root() {
         return support::skip("root may map ranges");
     }

@@ -257,7 +257,7 @@ fn files_that_are_made_inside_are_the_callers() {
 }
 
 #[test]
-fn nobody_inside_may_drop_a_group() {
+fn u1_nobody_inside_may_drop_a_group() {
     assert_eq!(inside(&[], "cat /proc/self/setgroups"), "deny");
     if installed(&["python3"]) {
         run(["python3", "-c", "import os; os.setgroups([])"]).fails(1, &["PermissionError"]);
@@ -302,7 +302,7 @@ fn capabilities_inside_are_none_over_the_host() {
 }
 
 #[test]
-fn no_program_inside_gains_privileges_unless_that_is_allowed() {
+fn u3_no_program_inside_gains_privileges_unless_that_is_allowed() {
     let gains =
         |options| field(&inside(options, "cat /proc/self/status"), "NoNewPrivs").to_string();
     assert_eq!(gains(&[]), "1");

@@ -109,7 +109,7 @@ fn many_options() -> Spec {
 }
 
 #[test]
-fn no_launch_allocates_after_the_clone() {
+fn l11_no_launch_allocates_after_the_clone() {
     let root = Dir::new();
     for name in ["usr", "bin", "lib", "lib64", "proc", "dev"] {
         root.directory(name);
@@ -158,7 +158,7 @@ fn no_launch_allocates_after_the_clone() {
 }
 
 #[test]
-fn no_failure_allocates_after_the_clone() {
+fn l11_no_failure_allocates_after_the_clone() {
     for (spec, step) in [
         (command(&["no-such-command"]), "execute no-such-command"),
         (

@@ -14,7 +14,7 @@ use support::{
 // Descriptors.
 
 #[test]
-fn no_descriptor_of_the_callers_crosses_but_those_that_are_passed() {
+fn fd1_no_descriptor_of_the_callers_crosses_but_those_that_are_passed() {
     let list = |options: &str, redirections: &str| {
         let script =
             r#"for fd in /proc/self/fd/*; do [ -e "$fd" ] && printf "%s " "${fd##*/}"; done; :"#;
@@ -46,7 +46,7 @@ fn a_passed_descriptor_is_the_callers() {
 }
 
 #[test]
-fn init_is_closed_to_those_inside() {
+fn fd7_init_is_closed_to_those_inside() {
     for link in ["/proc/1/fd", "/proc/1/exe", "/proc/1/cwd", "/proc/1/mem"] {
         run(["sh", "-c", &format!("ls -L {link}/ || cat {link}")]).fails(1, &["Permission denied"]);
     }
@@ -57,7 +57,7 @@ fn init_is_closed_to_those_inside() {
 }
 
 #[test]
-fn standard_descriptors_may_be_closed() {
+fn fd4_standard_descriptors_may_be_closed() {
     let dir = Dir::new();
     for closed in 1..8 {
         let redirections: String = [("0<&-", 1), ("1>&-", 2), ("2>&-", 4)]
@@ -85,7 +85,7 @@ fn standard_descriptors_may_be_closed() {
 }
 
 #[test]
-fn few_open_files_are_enough_or_a_clear_error() {
+fn l10_few_open_files_are_enough_or_a_clear_error() {
     for limit in 4..24 {
         let ran = shell(&format!(
             "ulimit -n {limit}; exec \"$rootlet\" run -t never -- sh -c 'ulimit -n'"
@@ -99,7 +99,7 @@ fn few_open_files_are_enough_or_a_clear_error() {
 }
 
 #[test]
-fn a_limit_of_processes_is_a_clear_error() {
+fn l10_a_limit_of_processes_is_a_clear_error() {
     if support::is_root() {
         return support::skip("root has no limit of processes");
     }
@@ -110,7 +110,7 @@ fn a_limit_of_processes_is_a_clear_error() {
 // What is kept as the caller has it.
 
 #[test]
-fn umask_limits_and_priority_are_the_callers() {
+fn u8_umask_limits_and_priority_are_the_callers() {
     let script = r#"umask 027; ulimit -Sc 0; ulimit -Sn 300; ulimit -Ss 4096
         nice -n 5 "$rootlet" run -t never -- sh -c 'umask; ulimit -Sc; ulimit -Sn; ulimit -Ss; nice'"#;
     assert_eq!(shell(script).ok(), "0027\n0\n300\n4096\n5");
@@ -124,7 +124,7 @@ fn signals(starter: &str) -> [u64; 3] {
 }
 
 #[test]
-fn blocked_and_ignored_signals_are_the_callers() {
+fn u8_blocked_and_ignored_signals_are_the_callers() {
     for starter in [
         "env",
         "env --block-signal=HUP,TERM",
@@ -141,14 +141,14 @@ fn blocked_and_ignored_signals_are_the_callers() {
 }
 
 #[test]
-fn sigpipe_is_at_its_default() {
+fn u8_sigpipe_is_at_its_default() {
     // Rust's runtime ignores it, and cannot tell what it was before: the default is what programs expect.
     let [_, ignored, _] = signals("env --ignore-signal=PIPE \"$rootlet\" run -t never");
     assert_eq!(ignored & (1 << (libc::SIGPIPE - 1)), 0);
 }
 
 #[test]
-fn a_caller_that_ignores_sigchld_gets_the_status_all_the_same() {
+fn u8_a_caller_that_ignores_sigchld_gets_the_status_all_the_same() {
     for options in ["", "--no-init", "--share pid"] {
         let script = format!(
             "exec env --ignore-signal=CHLD --block-signal=CHLD \"$rootlet\" run -t never {options} -- sh -c 'exit 7'"
@@ -255,7 +255,7 @@ fn bytes_that_are_no_utf8_arrive() {
 // Init, and the end of the container.
 
 #[test]
-fn init_reaps_every_orphan() {
+fn l6_init_reaps_every_orphan() {
     let script = "i=0; while [ $i -lt 1000 ]; do (true & ) ; i=$((i+1)); done
         while set -- /proc/[0-9]*; [ $# -gt 2 ]; do :; done; cat /proc/[0-9]*/stat 2>&- | cut -d ' ' -f 3 | grep -c Z || :";
     assert_eq!(inside(&[], script), "0");
@@ -332,7 +332,7 @@ impl Listener {
 }
 
 #[test]
-fn every_signal_that_can_be_caught_reaches_the_command_once() {
+fn l3_every_signal_that_can_be_caught_reaches_the_command_once() {
     if !installed(&["python3"]) {
         return;
     }
@@ -352,7 +352,7 @@ fn every_signal_that_can_be_caught_reaches_the_command_once() {
 }
 
 #[test]
-fn a_signal_to_the_whole_process_group_reaches_the_command_once() {
+fn l3_a_signal_to_the_whole_process_group_reaches_the_command_once() {
     if !installed(&["python3"]) {
         return;
     }
@@ -386,7 +386,7 @@ fn await_state(pid: u32, states: &str) {
 }
 
 #[test]
-fn a_stop_stops_both_and_a_continuation_continues_both() {
+fn tty5_a_stop_stops_both_and_a_continuation_continues_both() {
     // Without init the command is process 1, which the kernel does not stop by default.
     for options in [&[][..], &["--share", "pid"]] {
         let mut command = rootlet(options.iter().chain(&[

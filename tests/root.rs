@@ -75,7 +75,7 @@ fn by_default_root_maps_its_own_id_alone() {
 }
 
 #[test]
-fn an_id_that_no_range_maps_is_an_error() {
+fn u6_an_id_that_no_range_maps_is_an_error() {
     if may_map() {
         run(RANGE.iter().chain(&["-u", "65536", "true"])).fails(125, &["user 65536", "hint: "]);
         run(["--uidmap", "0:1:5", "--uidmap", "4:10:5", "true"]).fails(125, &["overlap"]);

@@ -345,7 +345,7 @@ fn nothing_is_left_on_the_host() {
 // The environment.
 
 #[test]
-fn only_known_variables_go_in_and_what_is_asked_for() {
+fn u9_only_known_variables_go_in_and_what_is_asked_for() {
     let tokens = [
         "GITHUB_TOKEN",
         "AWS_SECRET_ACCESS_KEY",
@@ -483,7 +483,7 @@ python=/usr/bin/python3
 "#;
 
 #[test]
-fn sockets_of_the_desktop_and_of_daemons_are_not_reached_by_path() {
+fn s4_sockets_of_the_desktop_and_of_daemons_are_not_reached_by_path() {
     let sockets = "$XDG_RUNTIME_DIR/bus $XDG_RUNTIME_DIR/wayland-0 $XDG_RUNTIME_DIR/podman/podman.sock \
         $XDG_RUNTIME_DIR/keyring/ssh $XDG_RUNTIME_DIR/gnupg/S.gpg-agent /run/docker.sock /var/run/docker.sock2 /run/dbus/system_bus_socket \
         /tmp/.X11-unix/X0 /tmp/ssh-x/agent.1 $HOME/.gnupg/S.gpg-agent $HOME/.docker/run/docker.sock /srv/runtime/bus";
@@ -511,7 +511,7 @@ fn sockets_of_the_desktop_and_of_daemons_are_not_reached_by_path() {
 }
 
 #[test]
-fn abstract_sockets_of_the_host_are_reached_only_when_asked_for_and_those_inside_are() {
+fn s1_abstract_sockets_of_the_host_are_reached_only_when_asked_for_and_those_inside_are() {
     let name = format!("@rootlet-test-{}", std::process::id());
     let script = format!(
         r#"{SOCKETS}

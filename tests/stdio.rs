@@ -7,7 +7,7 @@ use support::{Dir, ROOTLET, run, shell};
 const PIPE: &str = "run -t never --stdio pipe";
 
 #[test]
-fn a_file_given_as_output_cannot_be_read_back_or_emptied() {
+fn fd9_a_file_given_as_output_cannot_be_read_back_or_emptied() {
     let dir = Dir::new();
     let log = dir.file("log", "old secret\n");
     let script = "timeout .2 cat /proc/self/fd/1 >&2; : >/proc/self/fd/1; echo new";
@@ -23,7 +23,7 @@ fn a_file_given_as_output_cannot_be_read_back_or_emptied() {
 }
 
 #[test]
-fn a_file_given_as_input_cannot_be_written() {
+fn fd9_a_file_given_as_input_cannot_be_written() {
     let dir = Dir::new();
     let input = dir.file("input", "one\ntwo\n");
     let script = "read line; echo changed 1<>/proc/self/fd/0; echo got $line";

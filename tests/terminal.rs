@@ -180,7 +180,7 @@ fn keys_that_are_injected_into_the_callers_terminal_do_arrive() {
 }
 
 #[test]
-fn the_callers_terminal_cannot_be_reached_through_init() {
+fn tty4_the_callers_terminal_cannot_be_reached_through_init() {
     let mut screen = Screen::start(&mut rootlet(&[
         "--",
         "sh",
@@ -212,7 +212,7 @@ fn the_window_has_the_callers_size_and_follows_it() {
 // -------------------------------------------------------------------------------------------------------------------
 
 #[test]
-fn interrupt_and_quit_end_the_command_and_not_the_shell_around_it() {
+fn tty5_interrupt_and_quit_end_the_command_and_not_the_shell_around_it() {
     for mode in ["auto", "never"] {
         for (key, status) in [("\x03", 130), ("\x1c", 131)] {
             let mut screen = shell();
@@ -250,7 +250,7 @@ while signal.sigwait(both) == signal.SIGINT:
 print('interrupts:', count)";
 
 #[test]
-fn an_interrupt_arrives_once() {
+fn tty5_an_interrupt_arrives_once() {
     for mode in ["auto", "never"] {
         let mut screen = Screen::start(&mut rootlet(&["-t", mode, "--", "python3", "-c", COUNT]));
         screen.shows("ready");
@@ -269,7 +269,7 @@ fn an_interrupt_arrives_once() {
 // -------------------------------------------------------------------------------------------------------------------
 
 #[test]
-fn a_stopped_container_gives_the_terminal_back_and_goes_on_in_the_foreground() {
+fn tty5_a_stopped_container_gives_the_terminal_back_and_goes_on_in_the_foreground() {
     for mode in ["auto", "never"] {
         let mut screen = shell();
         let cooked = screen.settings();
@@ -297,7 +297,7 @@ fn a_stopped_container_gives_the_terminal_back_and_goes_on_in_the_foreground() {
 }
 
 #[test]
-fn a_shell_inside_controls_its_own_jobs() {
+fn tty5_a_shell_inside_controls_its_own_jobs() {
     for mode in ["auto", "never"] {
         let mut screen = shell();
         screen.types(format!(
@@ -461,7 +461,7 @@ fn children(pid: i32) -> Vec<i32> {
 }
 
 #[test]
-fn the_terminal_is_as_before_when_init_is_killed() {
+fn tty7_the_terminal_is_as_before_when_init_is_killed() {
     let kill_init = |screen: &mut Screen| {
         // What the command says comes earlier than the launcher hears that it runs; until then set-up would have died.
         screen.shows("\"started\"");
@@ -486,7 +486,7 @@ fn the_terminal_is_as_before_when_rootlet_is_asked_to_end() {
 }
 
 #[test]
-fn the_terminal_is_as_before_when_rootlet_is_killed() {
+fn tty7_the_terminal_is_as_before_when_rootlet_is_killed() {
     for words in [
         &["--", "sleep", "300"][..],
         &["--no-init", "--", "sleep", "300"],
@@ -514,7 +514,7 @@ fn the_terminal_is_as_before_when_the_set_up_fails() {
 }
 
 #[test]
-fn nothing_is_left_when_the_window_is_closed() {
+fn tty6_nothing_is_left_when_the_window_is_closed() {
     for (number, mode) in ["auto", "never"].iter().enumerate() {
         let time = long_time(number as u32);
         let loud = format!("echo ready; sleep {time}");

@@ -43,13 +43,13 @@ fn a_source_that_is_to_be_created_is_and_keeps_what_is_written() {
 }
 
 #[test]
-fn two_views_at_one_place_are_refused_by_name() {
+fn m9_two_views_at_one_place_are_refused_by_name() {
     run(["-v", "/usr:/mnt", "--tmpfs", "/mnt/", "true"])
         .fails(125, &["volume /mnt and tmpfs /mnt/ are at one place"]);
 }
 
 #[test]
-fn a_destination_outside_of_the_root_is_refused_by_name() {
+fn m9_a_destination_outside_of_the_root_is_refused_by_name() {
     run(["--tmpfs", "/mnt/../../x", "true"])
         .fails(125, &["tmpfs /mnt/../../x", "outside of the root"]);
 }
@@ -232,7 +232,7 @@ fn an_overlay_shows_several_directories_as_one_with_the_first_above() {
 }
 
 #[test]
-fn an_overlays_upper_directory_keeps_what_is_written_and_nothing_else_is_left() {
+fn m14_an_overlays_upper_directory_keeps_what_is_written_and_nothing_else_is_left() {
     let (lower, place) = (Dir::new(), Dir::new());
     lower.file("file", "lower");
     let upper = place.directory("up:per \\");
@@ -408,7 +408,7 @@ fn root_is_another_word_for_rootfs_and_read_only() {
 }
 
 #[test]
-fn the_dangerous_parts_of_proc_are_closed_unless_the_view_is_the_hosts() {
+fn p6_the_dangerous_parts_of_proc_are_closed_unless_the_view_is_the_hosts() {
     let script = "if (: >>/proc/sysrq-trigger) 2>&-; then echo sysrq; fi
         if (: >>/proc/sys/user/max_user_namespaces) 2>&-; then echo sys; fi
         for place in /proc/acpi /proc/scsi; do ls -A $place 2>&- || :; done
@@ -436,7 +436,7 @@ fn proc_is_the_hosts_or_none_where_that_is_asked_for() {
 }
 
 #[test]
-fn sys_is_read_only_in_a_root_of_ones_own_and_shows_its_network() {
+fn m11_sys_is_read_only_in_a_root_of_ones_own_and_shows_its_network() {
     let root = rootfs();
     root.directory("sys");
     let script = "if (: >/sys/x) 2>&-; then echo written; fi; ls /sys/class/net";
@@ -446,7 +446,7 @@ fn sys_is_read_only_in_a_root_of_ones_own_and_shows_its_network() {
 }
 
 #[test]
-fn a_dev_of_ones_own_has_nothing_of_the_hosts_but_what_is_asked_for() {
+fn d1_a_dev_of_ones_own_has_nothing_of_the_hosts_but_what_is_asked_for() {
     let dev = ["--mount", "type=dev,target=/dev"];
     let wanted = "fd full null ptmx pts random shm stderr stdin stdout tty urandom zero";
     assert_eq!(
@@ -507,7 +507,7 @@ fn links_can_be_made_in_memory_only() {
 // What lies in /run.
 
 #[test]
-fn resolv_conf_comes_out_right_where_it_is_a_link_into_a_private_run() {
+fn m3_resolv_conf_comes_out_right_where_it_is_a_link_into_a_private_run() {
     // /etc and /run as systemd-resolved leaves them, inside a container; and another in it.
     let prepare = "mount -t tmpfs t /run; mkdir -p /run/systemd/resolve; echo nameserver 127.0.0.53 >/run/systemd/resolve/stub
         mkdir /run/etc; cp /etc/passwd /etc/group /run/etc/; ln -s ../run/systemd/resolve/stub /run/etc/resolv.conf; mount --bind /run/etc /etc";
