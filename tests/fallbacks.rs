@@ -441,3 +441,30 @@ fn k1_a_keyring_that_is_refused_is_told_or_is_an_error() {
     let ran = with(libc::ENOSYS, &["--strict"]);
     assert_eq!((ran.status, &*ran.err), (0, ""));
 }
+
+#[test]
+fn m8_a_read_only_volume_keeps_the_flags_that_are_locked() {
+    let script = "mount -t tmpfs -o nosuid,nodev,noexec,noatime t /mnt && exec $rootlet run -t never -v /mnt:/srv:ro -- \
+                  sh -c 'grep \" /srv \" /proc/self/mountinfo; touch /srv/file'";
+    for calls in [&[][..], &[libc::SYS_mount_setattr], &NEW] {
+        let mut command = std::process::Command::new("unshare");
+        command
+            .args(["-Urm", "sh", "-c", script])
+            .env("rootlet", ROOTLET);
+        let filter = filter(calls, libc::ENOSYS);
+        // SAFETY: system calls; what is allocated is allocated after a fork, for which the C library is prepared.
+        unsafe { command.pre_exec(move || install(&filter)) };
+        let ran = finish(command);
+        let flags: Vec<&str> = ran
+            .out
+            .split(' ')
+            .nth(5)
+            .unwrap_or_default()
+            .split(',')
+            .collect();
+        for flag in ["ro", "nosuid", "nodev", "noexec", "noatime"] {
+            assert!(flags.contains(&flag), "{flag} without {calls:?}: {ran:#?}");
+        }
+        ran.fails(1, &["Read-only file system"]);
+    }
+}

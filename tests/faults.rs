@@ -30,7 +30,7 @@ const TESTS: [(&str, &str); 2] = [
         "faults",
         "a_refused_call_ends_in_an_error_or_in_the_same_container",
     ),
-    ("kills", "a_process_killed_at_any_call_leaves_nothing"),
+    ("kills", "l2_a_process_killed_at_any_call_leaves_nothing"),
 ];
 
 /// How many runs of a matrix a test makes, evenly spread over it.

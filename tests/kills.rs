@@ -14,15 +14,16 @@ const DEADLINE: Duration = Duration::from_secs(5);
 const RANDOM_KILLS: u32 = 500;
 
 /// What a container is asked to be.
-const KINDS: [(&str, &[&str]); 5] = [
-    ("default", &["-t", "never"]),
-    ("-t always", &["-t", "always"]),
-    ("--no-init", &["-t", "never", "--no-init"]),
-    ("--share pid", &["-t", "never", "--share", "pid"]),
+const KINDS: [(&str, &[&str]); 6] = [
+    ("run", &["run", "-t", "never"]),
+    ("run -t always", &["run", "-t", "always"]),
+    ("run --no-init", &["run", "-t", "never", "--no-init"]),
+    ("run --share pid", &["run", "-t", "never", "--share", "pid"]),
     (
-        "--no-namespaces",
-        &["-t", "never", "--no-namespaces", "--read-only"],
+        "run --no-namespaces",
+        &["run", "-t", "never", "--no-namespaces", "--read-only"],
     ),
+    ("sandbox", &["sandbox", "-t", "never"]),
 ];
 
 /// One test at a time: all that is left behind by anybody comes to this process, and is counted.
@@ -51,10 +52,10 @@ impl Alone {
     fn container(&self, options: &[&str], command: &[&str]) -> Command {
         let mut rootlet = Command::new(env!("CARGO_BIN_EXE_rootlet"));
         rootlet
-            .arg("run")
             .args(options)
             .arg("--")
             .args(command)
+            .current_dir(&self.files)
             .env("TMPDIR", &self.files);
         rootlet
             .stdin(Stdio::null())
@@ -98,7 +99,7 @@ fn mark() -> String {
 }
 
 #[test]
-fn killed_at_any_time_it_leaves_nothing() {
+fn l1_killed_at_any_time_it_leaves_nothing() {
     let alone = Alone::new();
     let mark = mark();
     let mut all_left = 0;
@@ -126,11 +127,53 @@ fn killed_at_any_time_it_leaves_nothing() {
             left += u32::from(alone.is_left(&mark));
         }
         println!(
-            "{kind:12} window {:5} us   kills {RANDOM_KILLS}   left {left}",
+            "{kind:19} window {:5} us   kills {RANDOM_KILLS}   left {left}",
             window.as_micros()
         );
         all_left += left;
     }
     assert_eq!(all_left, 0);
     alone.assert_no_mount_and_no_file();
+}
+
+#[test]
+fn l9_a_container_whose_first_process_is_stopped_ends_with_the_launcher() {
+    let alone = Alone::new();
+    let mark = mark();
+    // Without a PID namespace it is init, which is stopped, that would end what is inside.
+    for (kind, options) in KINDS
+        .iter()
+        .filter(|(kind, _)| !kind.ends_with("--share pid") && !kind.ends_with("--no-namespaces"))
+    {
+        let mut rootlet = alone.container(options, &["sleep", &mark]).spawn().unwrap();
+        let first = first_inside(&mark, rootlet.id(), kind);
+        rootlet::sys::kill(first, libc::SIGSTOP).unwrap();
+        rootlet.kill().unwrap();
+        rootlet.wait().unwrap();
+        assert!(!alone.is_left(&mark), "{kind}");
+    }
+    alone.assert_no_mount_and_no_file();
+}
+
+/// The first process of a container, when its command has been executed.
+fn first_inside(mark: &str, launcher: u32, kind: &str) -> i32 {
+    let read = |pid: i32, file: &str| {
+        std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default()
+    };
+    let parent = |pid: i32| {
+        let status = read(pid, "status");
+        let line = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+        line.and_then(|number| number.trim().parse::<u32>().ok())
+    };
+    let end = Instant::now() + DEADLINE;
+    while Instant::now() < end {
+        let inside = processes::with_mark(mark);
+        let is_there = inside.iter().any(|&pid| read(pid, "comm") == "sleep\n");
+        let first = inside.iter().find(|&&pid| parent(pid) == Some(launcher));
+        if let (true, Some(&first)) = (is_there, first) {
+            return first;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("no container within the deadline: {kind}");
 }

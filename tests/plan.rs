@@ -588,6 +588,32 @@ fn a_plan_in_a_wrong_order_is_found_out() {
 }
 
 #[test]
+fn p5_what_is_written_to_proc_goes_to_the_hosts() {
+    let spec = Spec {
+        cap_add: vec!["ALL".parse().unwrap()],
+        boottime: Some(1),
+        ..rich()
+    };
+    let plan = plan(&spec);
+    let steps: Vec<Step> = plan.setup.iter().map(|entry| entry.step).collect();
+    let at = |wanted: &dyn Fn(&Step) -> bool| steps.iter().position(wanted).unwrap();
+    let private = at(&|step| *step == Step::MakePrivate);
+    let clocks = at(&|step| matches!(step, Step::SetClocks { .. }));
+    assert!(clocks < private, "clocks: {clocks}, mounts: {private}");
+    // The maps of a second user namespace, by a copy of /proc that was taken before anything was laid over it.
+    let proc = plan.command.iter().find_map(|entry| match entry.step {
+        Step::LockMounts { proc, .. } => Some(proc),
+        _ => None,
+    });
+    let proc = proc.unwrap();
+    let taken = at(
+        &|step| matches!(*step, Step::OpenTree { path, slot, .. } if slot == proc && plan.arena.get(path) == c"/proc"),
+    );
+    let laid = at(&|step| matches!(step, Step::Attach { .. }));
+    assert!(taken < laid, "/proc: {taken}, views: {laid}");
+}
+
+#[test]
 fn what_holds_of_every_plan_holds_of_any_spec_on_any_host() {
     let mut numbers = 1u64;
     let mut made = 0;

@@ -109,6 +109,33 @@ fn unsafe_code_stands_where_the_design_has_it() {
 }
 
 #[test]
+fn l8_signals_by_number_go_only_to_whom_the_sender_holds() {
+    // To children that were not waited for, to a process that is stopped in a call until it is answered, and to oneself.
+    let places = [
+        ("child/init.rs", 2),
+        ("parent/listener.rs", 1),
+        ("parent/mod.rs", 2),
+        ("parent/supervise.rs", 2),
+    ];
+    let mut found: Vec<(String, usize)> = files(&source())
+        .into_iter()
+        .filter(|(file, _)| !file.starts_with("sys/"))
+        .map(|(file, code)| {
+            let calls = ["kill(", "kill_process", "tgkill"];
+            let code = code.replace("cgroup.kill", "").replace(".kill()", "");
+            let count = calls
+                .iter()
+                .map(|call| code.matches(&format!("::{call}")).count())
+                .sum();
+            (file, count)
+        })
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    found.sort();
+    assert_eq!(found, places.map(|(file, count)| (file.to_string(), count)));
+}
+
+#[test]
 fn after_the_clone_nothing_is_at_hand_that_allocates() {
     let code = std::fs::read_to_string(source().join("child/mod.rs")).unwrap();
     assert!(code.contains("#![no_implicit_prelude]"));

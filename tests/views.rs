@@ -3,7 +3,7 @@
 mod support;
 
 use std::os::unix::fs::symlink;
-use support::{Dir, PROGRAMS, ROOTLET, in_root, inside, rootfs, run, shell, shell_with};
+use support::{Dir, PROGRAMS, ROOTLET, in_root, inside, installed, rootfs, run, shell, shell_with};
 
 // Sources.
 
@@ -254,6 +254,40 @@ fn m14_an_overlays_upper_directory_keeps_what_is_written_and_nothing_else_is_lef
         "lowermore\n"
     );
     assert_eq!(std::fs::read_to_string(lower.at("file")).unwrap(), "lower");
+}
+
+#[test]
+fn m13_an_overlay_notes_what_it_needs_as_the_users_and_nobody_inside_can_write_such_notes() {
+    if !installed(&["python3"]) {
+        return;
+    }
+    let (lower, place) = (Dir::new(), Dir::new());
+    lower.directory("replaced");
+    let upper = place.directory("upper");
+    let overlay = format!("{},/mnt,upper={upper}", lower.text());
+    let script = "
+import os
+os.rmdir('/mnt/replaced')
+os.mkdir('/mnt/replaced')
+os.mkdir('/mnt/own')
+os.setxattr('/mnt/own', 'user.overlay.opaque', b'y')
+for name in 'trusted.overlay.opaque', 'security.ours':
+    try:
+        os.setxattr('/mnt/own', name, b'y')
+    except OSError as error:
+        print(error.errno)
+";
+    let told = run(["--overlay", &overlay, "--", "python3", "-c", script]).ok();
+    assert_eq!(told, format!("{0}\n{0}", libc::EPERM));
+    let note = |name: &str| {
+        let mut value = [0; 8];
+        let path = place.at(&format!("upper/{name}"));
+        let length = rustix::fs::getxattr(path, "user.overlay.opaque", &mut value);
+        length.map(|length| value[..length].to_vec())
+    };
+    assert_eq!(note("replaced"), Ok(b"y".to_vec()));
+    // The kernel keeps it by another name (its overlayfs documentation, "Nesting overlayfs mounts", since Linux 6.7), or refused.
+    assert_eq!(note("own"), Err(rustix::io::Errno::NODATA));
 }
 
 #[test]

@@ -243,9 +243,10 @@ fn descriptors(text: &mut String) {
         let Ok(link) = fs::read_link(format!("/proc/self/fd/{number}")) else {
             continue;
         };
-        // A pseudo-terminal has the next number that is free.
+        // A pseudo-terminal or a pipe has the next number that is free.
         let link = match link.parent() {
             Some(above) if above == Path::new("/dev/pts") => above.join("N"),
+            _ if link.to_string_lossy().starts_with("pipe:[") => "pipe".into(),
             _ => link,
         };
         let info = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap_or_default();

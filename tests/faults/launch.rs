@@ -22,7 +22,7 @@ pub struct Kind {
 }
 
 /// The kinds of launch.
-pub const KINDS: [Kind; 8] = [
+pub const KINDS: [Kind; 9] = [
     Kind {
         name: "run",
         arguments: &["run", "-t", "never"],
@@ -63,6 +63,10 @@ pub const KINDS: [Kind; 8] = [
     Kind {
         name: "run -t always",
         arguments: &["run", "-t", "always"],
+    },
+    Kind {
+        name: "run --stdio pipe",
+        arguments: &["run", "-t", "never", "--stdio", "pipe"],
     },
     Kind {
         name: "run --no-namespaces",
