@@ -7,7 +7,7 @@ use crate::plan::Plan;
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::OFlags;
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::pipe::{PIPE_BUF, PipeFlags, pipe_with};
 
 /// Bytes that are on their way in one pipe at most.
@@ -84,8 +84,15 @@ impl Streams {
     pub fn has_more_output(&mut self) -> bool {
         self.list.retain(|stream| stream.standard != 0);
         for stream in &mut self.list {
-            if stream.on_the_way.is_empty() && stream.take() == Taken::Nothing {
-                stream.pipe = None;
+            if !stream.on_the_way.is_empty() {
+                continue;
+            }
+            match stream.take() {
+                Ok(Taken::Something) => {}
+                Ok(Taken::Nothing | Taken::End) => stream.pipe = None,
+                Err(error) => {
+                    self.failure.get_or_insert(error);
+                }
             }
         }
         self.list.iter().any(|stream| stream.pipe.is_some())
@@ -96,6 +103,8 @@ impl Streams {
         self.failure.take()
     }
 }
+
+const NAMES: [&str; 3] = ["input", "output", "error"];
 
 /// What reading has brought.
 #[derive(PartialEq)]
@@ -134,7 +143,7 @@ impl Stream {
         if !self.on_the_way.is_empty() {
             return self.pass();
         }
-        if self.take() == Taken::End {
+        if self.take()? == Taken::End {
             self.pipe = None;
         }
         Ok(())
@@ -143,19 +152,28 @@ impl Stream {
     /// A function of its own: its buffer, in the frame of the one that waits for the command, would cost every launch
     /// sixteen page faults.
     #[inline(never)]
-    fn take(&mut self) -> Taken {
+    fn take(&mut self) -> Result<Taken, Error> {
         let mut buffer = [0u8; RELAYED];
         let read = match self.source() {
-            Some(source) => rustix::io::read(source, &mut buffer),
+            Some(source) => retry_on_intr(|| rustix::io::read(source, &mut buffer)),
             None => Ok(0),
         };
         match read {
             Ok(length @ 1..) => {
                 self.on_the_way.extend_from_slice(&buffer[..length]);
-                Taken::Something
+                Ok(Taken::Something)
             }
-            Err(Errno::INTR | Errno::AGAIN) => Taken::Nothing,
-            Ok(_) | Err(_) => Taken::End,
+            Err(Errno::AGAIN) => Ok(Taken::Nothing),
+            // EIO of input: a terminal that has hung up, or is another's.
+            Err(errno) if self.standard != 0 || errno != Errno::IO => {
+                self.pipe = None;
+                let name = NAMES[self.standard as usize];
+                Err(Error::setup(
+                    format!("read what is to go to standard {name}"),
+                    errno,
+                ))
+            }
+            Ok(_) | Err(_) => Ok(Taken::End),
         }
     }
 
@@ -177,7 +195,7 @@ impl Stream {
                 self.pipe = None;
                 self.on_the_way.clear();
                 if self.standard != 0 && errno != Errno::PIPE {
-                    let name = ["input", "output", "error"][self.standard as usize];
+                    let name = NAMES[self.standard as usize];
                     return Err(Error::setup(
                         format!("write to standard {name} what the command has written"),
                         errno,

@@ -4,7 +4,7 @@ use super::clone;
 use crate::error::Error;
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::termios::{
     OptionalActions, SpecialCodeIndex, Termios, Winsize, tcgetattr, tcgetwinsize, tcsetattr,
 };
@@ -233,9 +233,9 @@ impl Terminal {
             return;
         };
         let mut buffer = [0u8; RELAYED];
-        match rustix::io::read(outer, &mut buffer) {
+        match retry_on_intr(|| rustix::io::read(outer, &mut buffer)) {
             Ok(length @ 1..) => self.output.extend_from_slice(&buffer[..length]),
-            Err(Errno::INTR | Errno::AGAIN) => {}
+            Err(Errno::AGAIN) => {}
             // No process has the inner side open. One may open it again by its name, but then as a new user of it.
             Ok(_) | Err(Errno::IO) => self.hang_up(),
             Err(errno) => {
