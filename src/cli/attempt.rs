@@ -18,6 +18,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// Runs the command, and deals with what it has changed.
+#[inline(never)]
 pub fn attempt(line: &Line<'_>) -> anyhow::Result<u8> {
     let info = MountInfo::read()?;
     let machine = ThisMachine::default();

@@ -128,6 +128,8 @@ fn command() -> clap::Command {
         .mut_subcommand("try", |attempt| attempt.defer(run::try_command))
 }
 
+#[cold]
+#[inline(never)]
 fn ask_clap(words: &[OsString]) -> anyhow::Result<u8> {
     let read = command().try_get_matches_from(words);
     match read.and_then(|matches| Cli::from_arg_matches(&matches)) {

@@ -227,7 +227,9 @@ impl Terminal {
         is_read
     }
 
-    /// One piece of the command's output, when the last one has gone.
+    /// One piece of the command's output, when the last one has gone. A function of its own, as [`Terminal::take_input`] is:
+    /// a buffer in the frame of the one that waits for the command costs every launch its page faults.
+    #[inline(never)]
     fn take_output(&mut self) {
         let Some(outer) = self.outer.as_ref().filter(|_| self.output.is_empty()) else {
             return;
@@ -279,6 +281,7 @@ impl Terminal {
         self.output.clear();
     }
 
+    #[inline(never)]
     fn take_input(&mut self) {
         let mut buffer = [0u8; RELAYED];
         match rustix::io::read(rustix::stdio::stdin(), &mut buffer) {

@@ -42,6 +42,17 @@ impl Group {
     /// A step that was refused, of [`Kind::Limits`]. Nothing is left then, but that this process may be in a scope of its
     /// own.
     pub fn make(plan: &Plan, observer: &mut dyn Observer) -> Result<Option<Group>> {
+        let of_group = |step: &ParentStep| matches!(step, ParentStep::MakeGroup { .. });
+        match plan.parent.iter().any(of_group) {
+            true => Group::of_plan(plan, observer),
+            false => Ok(None),
+        }
+    }
+
+    /// A function of its own: what it needs of the stack would cost every launch seven page faults.
+    #[cold]
+    #[inline(never)]
+    fn of_plan(plan: &Plan, observer: &mut dyn Observer) -> Result<Option<Group>> {
         let text = |text| plan.arena.show(text);
         let path = |text| Path::new(OsStr::from_bytes(plan.arena.get(text).to_bytes()));
         let mut group = None;
