@@ -29,6 +29,7 @@ pub mod plan;
 pub mod preset;
 pub mod seccomp;
 pub mod spec;
+pub mod state;
 pub mod sys;
 
 pub use error::Error;

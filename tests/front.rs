@@ -249,7 +249,6 @@ fn a_mistake_is_answered_with_what_was_meant() {
         ("run --share net true", &["hint: ", "--net none"]),
         ("run -it sh", &["'-i'", "hint: ", "-t needs no -i"]),
         ("run -t", &["--tty <WHEN>", "hint: -t alone is not needed"]),
-        ("run --rm true", &["--rm", "nothing to remove"]),
         ("run -w / -w / true", &["--workdir", "multiple times"]),
         ("run --boottime x true", &["clock offset \"x\""]),
         ("ls", &["'ls'", "rootlet run -- ls"]),

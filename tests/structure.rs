@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Each stage, and those of ours that it may use.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("spec", &["error"]),
     ("seccomp", &["sys", "error"]),
     ("host", &["spec", "seccomp", "sys", "error"]),
@@ -11,9 +11,12 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("child", &["sys"]),
     (
         "parent",
-        &["plan", "child", "host", "seccomp", "sys", "error"],
+        &[
+            "state", "spec", "plan", "child", "host", "seccomp", "sys", "error",
+        ],
     ),
-    ("front", &["spec", "error"]),
+    ("state", &["spec", "error"]),
+    ("front", &["spec", "state", "error"]),
     ("changes", &["error"]),
     ("preset", &["spec", "host", "error"]),
     (

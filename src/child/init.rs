@@ -5,11 +5,11 @@ use ::core::mem::MaybeUninit;
 use ::core::prelude::rust_2024::*;
 use ::rustix::event::{PollFd, PollFlags, poll};
 use ::rustix::fs::{CWD, Mode, OFlags};
-use ::rustix::io::{Errno, IoSlice};
-use ::rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, UCred};
+use ::rustix::io::Errno;
+use ::rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, UCred};
 use ::rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 
-use super::record::{self, Kind, Process, Record};
+use super::record::{Kind, Process};
 use super::step::{FAILED, Slot};
 use super::{Task, borrow, files, own_pid, walk};
 use crate::sys::{self, RawFd, RawPid, SignalSet};
@@ -46,18 +46,9 @@ pub fn spawn_command(task: &mut Task<'_>, foreign_pids: bool, listened: bool) ->
         return Ok(());
     }
     if listened {
-        send_listener(task)?;
+        task.send(Kind::Listener, Process::Init, task.listener)?;
     }
     report_started(task, foreign_pids)
-}
-
-/// Sends the launcher the descriptor by which it decides what the command's filter leaves to it.
-fn send_listener(task: &Task<'_>) -> Result<(), Errno> {
-    let listener = [borrow(task.listener)];
-    let mut space = [MaybeUninit::uninit(); ::rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    control.push(SendAncillaryMessage::ScmRights(&listener));
-    send(task, Kind::Listener, &mut control)
 }
 
 extern "C" fn become_command(argument: *mut c_void) -> ! {
@@ -83,33 +74,7 @@ fn report_started(task: &Task<'_>, foreign_pids: bool) -> Result<(), Errno> {
     let mut space = [MaybeUninit::uninit(); ::rustix::cmsg_space!(ScmCredentials(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     control.push(SendAncillaryMessage::ScmCredentials(sender));
-    send(task, Kind::Started, &mut control)
-}
-
-fn send(
-    task: &Task<'_>,
-    kind: Kind,
-    control: &mut SendAncillaryBuffer<'_, '_, '_>,
-) -> Result<(), Errno> {
-    let record = Record {
-        kind,
-        process: Process::Init,
-        step: 0,
-        value: 0,
-        nanos: record::now(task.trace),
-    };
-    let bytes = record.to_bytes();
-    let sent = ::rustix::net::sendmsg(
-        borrow(task.slot(Slot::RECORDS)),
-        &[IoSlice::new(&bytes)],
-        control,
-        SendFlags::NOSIGNAL,
-    );
-    match sent {
-        // Nobody is there to be told: the life pipe says the same, and that is what is acted upon.
-        Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
-        Err(errno) => Err(errno),
-    }
+    task.send_with(Kind::Started, Process::Init, &mut control)
 }
 
 /// Lives until the command ends. Does not return, but for an error.

@@ -22,7 +22,8 @@ use ::core::ffi::{CStr, c_char};
 use ::core::mem::MaybeUninit;
 use ::core::prelude::rust_2024::*;
 use ::rustix::fd::BorrowedFd;
-use ::rustix::io::Errno;
+use ::rustix::io::{Errno, IoSlice};
+use ::rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use ::rustix::termios::{Termios, Winsize};
 
 mod capabilities;
@@ -151,16 +152,44 @@ impl<'a> Task<'a> {
         self.report(Kind::FellBack, Process::Setup, number, value)
     }
 
-    /// Tells the launcher. When nobody is there to be told, the life pipe says the same, and that is what is acted upon.
-    fn report(&self, kind: Kind, process: Process, step: usize, value: i32) -> Result<(), Errno> {
-        let record = Record {
+    /// Hands the launcher a descriptor.
+    fn send(&self, kind: Kind, process: Process, descriptor: RawFd) -> Result<(), Errno> {
+        let descriptors = [borrow(descriptor)];
+        let mut space = [MaybeUninit::uninit(); ::rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        control.push(SendAncillaryMessage::ScmRights(&descriptors));
+        self.send_with(kind, process, &mut control)
+    }
+
+    /// Tells the launcher, and sends what goes along with it.
+    fn send_with(
+        &self,
+        kind: Kind,
+        process: Process,
+        control: &mut SendAncillaryBuffer<'_, '_, '_>,
+    ) -> Result<(), Errno> {
+        let bytes = self.record(kind, process, 0, 0).to_bytes();
+        let records = borrow(self.slot(Slot::RECORDS));
+        let parts = [IoSlice::new(&bytes)];
+        match ::rustix::net::sendmsg(records, &parts, control, SendFlags::NOSIGNAL) {
+            Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn record(&self, kind: Kind, process: Process, step: usize, value: i32) -> Record {
+        Record {
             kind,
             process,
             step: step as u16,
             value,
             nanos: record::now(self.trace),
-        };
-        let bytes = record.to_bytes();
+        }
+    }
+
+    /// Tells the launcher. When nobody is there to be told, the life pipe says the same, and that is what is acted upon.
+    fn report(&self, kind: Kind, process: Process, step: usize, value: i32) -> Result<(), Errno> {
+        let bytes = self.record(kind, process, step, value).to_bytes();
         loop {
             match ::rustix::io::write(borrow(self.slot(Slot::RECORDS)), &bytes) {
                 Err(Errno::INTR) => {}

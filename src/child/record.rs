@@ -39,6 +39,8 @@ pub enum Kind {
     Missing = 10,
     /// The descriptor by which the launcher answers what the command's filter refuses comes with this.
     Listener = 11,
+    /// The ruleset that the command will be under comes with this.
+    Ruleset = 12,
     /// The command was stopped by signal `value`.
     Stopped = 5,
     /// The command exited with status `value`.
@@ -128,6 +130,7 @@ impl Record {
                 9 => Kind::FellBack,
                 10 => Kind::Missing,
                 11 => Kind::Listener,
+                12 => Kind::Ruleset,
                 _ => return None,
             },
             process: match process {
@@ -230,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_record_comes_back_as_it_was_sent() {
-        for kind in 0..=11 {
+        for kind in 0..=12 {
             for process in 0..=3 {
                 let bytes = [kind, process, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14];
                 ::core::assert_eq!(
@@ -240,7 +243,7 @@ mod tests {
             }
         }
         for bytes in [
-            &[12; 16][..],
+            &[13; 16][..],
             &[0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
             &[0; 15],
             &[0; 17],

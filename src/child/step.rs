@@ -355,6 +355,11 @@ pub enum Step {
         /// LANDLOCK_ACCESS_FS_*; of a file that which has a meaning for it.
         access: u64,
     },
+    /// sendmsg(2): hands the launcher the ruleset, for commands that are executed in the container later.
+    SendRuleset {
+        /// Where its descriptor is.
+        slot: Slot,
+    },
     /// landlock_restrict_self(2): from here on the ruleset holds that the launcher has made, for this process and for all
     /// that come from it. init stays outside: what is inside can then neither trace it nor, since Linux 6.12, signal it.
     Restrict {

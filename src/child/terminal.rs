@@ -1,17 +1,15 @@
 //! Terminals: the command's own, and the caller's.
 
-use ::core::mem::MaybeUninit;
 use ::core::option::Option::None;
 use ::core::prelude::rust_2024::*;
-use ::rustix::fd::{AsFd, IntoRawFd, OwnedFd};
+use ::rustix::fd::{AsRawFd, IntoRawFd};
 use ::rustix::fs::{Mode, OFlags};
-use ::rustix::io::{Errno, IoSlice};
-use ::rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+use ::rustix::io::Errno;
 use ::rustix::pty::OpenptFlags;
 use ::rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr, tcsetwinsize};
 
 use super::files::close_others;
-use super::record::{Kind, Process, Record};
+use super::record::{Kind, Process};
 use super::step::Slot;
 use super::{Task, borrow};
 use crate::sys::{self, RawFd};
@@ -30,32 +28,9 @@ pub fn open_terminal(task: &mut Task<'_>) -> Result<(), Errno> {
         }
         tcsetwinsize(&inner, *size)?;
     }
-    send_terminal(task, &outer)?;
+    task.send(Kind::Terminal, Process::Setup, outer.as_raw_fd())?;
     task.set_slot(Slot::TERMINAL, inner.into_raw_fd());
     Ok(())
-}
-
-fn send_terminal(task: &Task<'_>, outer: &OwnedFd) -> Result<(), Errno> {
-    let record = Record {
-        kind: Kind::Terminal,
-        process: Process::Setup,
-        step: 0,
-        value: 0,
-        nanos: 0,
-    }
-    .to_bytes();
-    let mut space = [MaybeUninit::uninit(); ::rustix::cmsg_space!(ScmRights(1))];
-    let mut message = SendAncillaryBuffer::new(&mut space);
-    let descriptors = [outer.as_fd()];
-    message.push(SendAncillaryMessage::ScmRights(&descriptors));
-    let records = borrow(task.slot(Slot::RECORDS));
-    ::rustix::net::sendmsg(
-        records,
-        &[IoSlice::new(&record)],
-        &mut message,
-        SendFlags::NOSIGNAL,
-    )
-    .map(drop)
 }
 
 /// Waits until the launcher has gone, and puts the caller's terminal back if it is still as the launcher left it: in

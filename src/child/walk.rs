@@ -209,6 +209,7 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             Ok(())
         }
         Step::Allow { slot, path, access } => allow(task, slot, path, access),
+        Step::SendRuleset { slot } => task.send(Kind::Ruleset, Process::Setup, task.slot(slot)),
         Step::Restrict { slot } => sys::landlock::restrict_self(task.slot(slot)),
         Step::Filter { of } => sys::seccomp::install_filter(task.filter(of)),
         Step::ListenToFilter => {

@@ -5,7 +5,9 @@
 mod agreement;
 mod attempt;
 mod changes;
+mod containers;
 mod doctor;
+mod launch;
 mod report;
 mod run;
 
@@ -46,6 +48,32 @@ enum Verb {
     Apply(changes::ApplyLine),
     /// Forget what a try has changed
     Drop(changes::DropLine),
+    /// List the containers that run
+    #[command(visible_alias = "list")]
+    Ps(containers::ListLine),
+    /// Print what a detached container has written
+    Logs(containers::LogsLine),
+    /// Show what a detached container writes from now on
+    Attach(containers::AttachLine),
+    /// End containers: ask the command to, and make it after a while
+    Stop(containers::StopLine),
+    /// Send the command of containers a signal, by default one that ends all that is in them
+    Kill(containers::KillLine),
+    /// Let nothing in containers run
+    Pause(containers::Chosen),
+    /// Let what is paused run again
+    #[command(visible_alias = "unpause")]
+    Resume(containers::Chosen),
+    /// Wait until containers have ended, and print their exit statuses
+    Wait(containers::Chosen),
+    /// Forget containers that have ended, and their logs
+    Rm(containers::RemoveLine),
+    /// Give a container another name
+    Rename(containers::RenameLine),
+    /// Print all that is known of containers
+    Inspect(containers::InspectLine),
+    /// List the processes of a container
+    Top(containers::TopLine),
     /// Say what this host allows, why not, and what can be done about it
     Doctor(doctor::DoctorLine),
 }
@@ -144,6 +172,18 @@ fn ask_clap(words: &[OsString]) -> anyhow::Result<u8> {
                 Some(Verb::Diff(chosen)) => changes::diff(&chosen),
                 Some(Verb::Apply(line)) => changes::apply(&line),
                 Some(Verb::Drop(line)) => changes::drop_stores(&line),
+                Some(Verb::Ps(line)) => containers::list(&line),
+                Some(Verb::Logs(line)) => containers::logs(&line),
+                Some(Verb::Attach(line)) => containers::attach(&line),
+                Some(Verb::Stop(line)) => containers::stop(&line),
+                Some(Verb::Kill(line)) => containers::kill(&line),
+                Some(Verb::Pause(chosen)) => containers::pause(&chosen),
+                Some(Verb::Resume(chosen)) => containers::resume(&chosen),
+                Some(Verb::Wait(chosen)) => containers::wait(&chosen),
+                Some(Verb::Rm(line)) => containers::remove(&line),
+                Some(Verb::Rename(line)) => containers::rename(&line),
+                Some(Verb::Inspect(line)) => containers::inspect(&line),
+                Some(Verb::Top(line)) => containers::top(&line),
                 Some(Verb::Doctor(line)) => doctor::doctor(&line),
             }
         }
@@ -189,7 +229,6 @@ fn hint(error: &clap::Error) -> Option<String> {
         }
         ErrorKind::UnknownArgument => match word(ContextKind::InvalidArg)?.as_str() {
             "-i" | "--interactive" => Some("standard input is always the command's; -t needs no -i".to_string()),
-            "--rm" => Some("nothing is left of a container that has ended; there is nothing to remove".to_string()),
             _ if error.get(ContextKind::SuggestedArg).is_some() => None,
             _ => Some("an option of the command comes after it: rootlet run [OPTIONS] -- COMMAND --option".to_string()),
         },

@@ -1,5 +1,6 @@
 //! `rootlet run` and `rootlet sandbox`.
 
+use super::launch;
 use super::report::{Report, StatusFile};
 use super::written;
 use clap::builder::{OsStringValueParser, PossibleValuesParser};
@@ -14,7 +15,7 @@ use rootlet::plan::explain::Explanation;
 use rootlet::preset::need_namespaces;
 use rootlet::preset::sandbox::{self, Look};
 use rootlet::spec::WhenRefused;
-use rootlet::{Facts, Outcome, Plan, Spec, parent};
+use rootlet::{Facts, Plan, Spec};
 
 /// The command that clap knows by the same options. It never runs anything: it has the words for help and for what is
 /// wrong with a line that [`Line::read`] does not read.
@@ -127,22 +128,26 @@ pub fn sandbox(line: &Line<'_>) -> anyhow::Result<u8> {
 
 /// Prints, explains or launches what was asked for, and returns the exit status.
 pub fn carry_out(request: Request) -> anyhow::Result<u8> {
-    let Request {
-        spec,
-        print_spec,
-        explain,
-        trace,
-        status_fd,
-        seccomp_trace,
-        ..
-    } = request;
-    if print_spec {
+    let Request { mut spec, .. } = request;
+    let request = Request {
+        spec: Spec::default(),
+        ..request
+    };
+    if request.print_spec {
         return print(&spec_file::print(&spec)?);
     }
+    if request.detach {
+        launch::detach(&mut spec);
+    }
     let facts = Facts::gather(&spec)?;
+    let facts = if request.detach {
+        facts.detached()
+    } else {
+        facts
+    };
     let planned = |facts: &Facts| -> Result<Plan, Error> {
         let plan = Plan::new(&spec, facts)?;
-        match seccomp_trace {
+        match request.seccomp_trace {
             true => plan.listening(),
             false => Ok(plan),
         }
@@ -152,12 +157,16 @@ pub fn carry_out(request: Request) -> anyhow::Result<u8> {
         "{} steps planned",
         plan.setup.len() + plan.init.len() + plan.command.len()
     );
-    if let Some(format) = explain {
+    if let Some(format) = request.explain {
         return print(&explained(&plan.explain(), format)?);
     }
-    let status = status_fd.map(StatusFile::open).transpose()?;
-    let mut report = Report::new(trace, status);
-    let mut outcome = launch(&plan, trace, &mut report);
+    let status = request.status_fd.map(StatusFile::open).transpose()?;
+    let mut launch = match launch::Launch::by(&request, &spec)? {
+        launch::Started::Here(launch) => launch,
+        launch::Started::Detached(status) => return Ok(status),
+    };
+    let mut report = Report::new(request.trace, status);
+    let mut outcome = launch.launch(&plan, &mut report);
     // Whether systemd gives a group is only known when it has been asked. Nothing was started then.
     if let Err(refused) = &outcome
         && refused.kind == Kind::Limits
@@ -167,30 +176,13 @@ pub fn carry_out(request: Request) -> anyhow::Result<u8> {
             cgroups: Some(Cgroups::Refused(refused.to_string())),
             ..facts
         };
-        outcome = planned(&facts).and_then(|plan| launch(&plan, trace, &mut report));
+        outcome = planned(&facts).and_then(|plan| launch.launch(&plan, &mut report));
     }
     // The command's end is the truth, whether or not it could be written down.
     if let Err(error) = report.end(&outcome) {
         say!("rootlet: {error}");
     }
     Ok(outcome?.exit_status())
-}
-
-/// Tells what had to be stepped down from already, and launches.
-fn launch(plan: &Plan, trace: bool, report: &mut Report) -> Result<Outcome, Error> {
-    plan.notes
-        .iter()
-        .cloned()
-        .for_each(|note| report.tell(note));
-    plan.stepped_down
-        .iter()
-        .cloned()
-        .for_each(|note| report.note(note));
-    let outcome = parent::supervise(plan, trace, report);
-    if plan.listened.is_some() {
-        report.refusals(&plan.enforced.seccomp);
-    }
-    outcome
 }
 
 fn explained(explanation: &Explanation, format: Format) -> anyhow::Result<String> {

@@ -10,6 +10,7 @@ use crate::spec::{Capability, IdRange, Mount, Root, Seccomp, User, parse_duratio
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error as WordError;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -205,6 +206,24 @@ pub static FLAGS: &[Flag] = &[
         |to, value| add_once(&mut to.spec.optional, word(value)))
         .list_of("LIST", &["ids", "ipc", "uts", "cgroup", "time", "attributes"]).repeatable(),
 
+    Flag::new("Container", "name", "What the container is called in `rootlet ps`, exec, stop, … [default: two words]",
+        |to, value| put(&mut to.name, parsed(value).map(Some)))
+        .takes("NAME"),
+    Flag::new("Container", "detach", "Print the name and return when the command runs; its output goes to `rootlet logs`",
+        |to, _| put(&mut to.detach, Ok(true)))
+        .short('d'),
+    Flag::new("Container", "rm", "Leave nothing of the container when it has ended; without --detach it never does",
+        |to, _| put(&mut to.rm, Ok(true))),
+    Flag::new("Container", "label", "Note K=V with the container, for `rootlet ps --filter` and inspect (repeatable)",
+        |to, value| label(&mut to.labels, value))
+        .takes("K=V").repeatable(),
+    Flag::new("Container", "restart", "Start the command again when it fails, at most N times in a row",
+        |to, value| put(&mut to.restart, parsed(value)))
+        .takes("no|on-failure[:N]"),
+    Flag::new("Container", "log-size", "Bytes of each of the two files of a detached container's log [default: 8m]",
+        |to, value| put(&mut to.log_size, parsed(value).map(Some)))
+        .takes("SIZE"),
+
     Flag::new("Limits", "memory", "How much memory the container may have: 512m, 1.5g, …",
         |to, value| put(&mut to.spec.limits.memory, parsed(value).map(Some)))
         .short('m').takes_hyphen("SIZE"),
@@ -366,6 +385,15 @@ fn path(what: &str, value: &OsStr) -> Result<PathBuf> {
         true => Err(Error::usage(format!("{what} {value:?}: the path is empty"))),
         false => Ok(value.into()),
     }
+}
+
+fn label(labels: &mut BTreeMap<String, String>, value: &OsStr) -> Result<()> {
+    let (key, value) = text(value)?.split_once('=').unwrap_or((text(value)?, ""));
+    if key.is_empty() {
+        return Err(Error::usage(format!("label \"={value}\" has no name")));
+    }
+    labels.insert(key.to_string(), value.to_string());
+    Ok(())
 }
 
 fn seconds(value: &OsStr) -> Result<i64> {

@@ -2,10 +2,13 @@
 
 use super::line::Line;
 use super::spec_file;
-use crate::error::Result;
-use crate::spec::Spec;
+use crate::error::{Error, Result};
+use crate::spec::{Size, Spec};
+use crate::state::Name;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// A container, and what is to be told of it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,6 +31,53 @@ pub struct Request {
     pub seccomp_trace: bool,
     /// The descriptor that the container's start and end are written to.
     pub status_fd: Option<i32>,
+    /// What the container is called; none: two words.
+    pub name: Option<Name>,
+    /// Whether nobody waits for it.
+    pub detach: bool,
+    /// Whether nothing is to be left of it.
+    pub rm: bool,
+    /// The user's own words for it.
+    pub labels: BTreeMap<String, String>,
+    /// Whether it is started again.
+    pub restart: Restart,
+    /// The size of each of the files of its log.
+    pub log_size: Option<Size>,
+}
+
+/// Whether a command is started again that has ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Restart {
+    /// It is not.
+    #[default]
+    No,
+    /// When it has failed, so often in a row at most; none: always.
+    OnFailure(Option<u32>),
+}
+
+impl FromStr for Restart {
+    type Err = Error;
+
+    /// Reads `no`, `on-failure` or `on-failure:N`.
+    fn from_str(text: &str) -> Result<Self> {
+        let wrong = || {
+            Error::usage(format!(
+                "restart {text:?} is neither no, on-failure nor on-failure:N"
+            ))
+        };
+        match text.split_once(':') {
+            None if text == "no" => Ok(Restart::No),
+            None if text == "on-failure" => Ok(Restart::OnFailure(None)),
+            Some(("on-failure", times)) => {
+                let times = times.parse().map_err(|_| wrong())?;
+                Ok(Restart::OnFailure(Some(times)))
+            }
+            _ if ["always", "unless-stopped"].contains(&text) => Err(wrong().with_hint(
+                "nothing of rootlet's runs that could start it again after a reboot: a systemd service can, with `rootlet run` in it",
+            )),
+            _ => Err(wrong()),
+        }
+    }
 }
 
 /// A form of an explanation.
@@ -138,6 +188,7 @@ mod tests {
             (Value::None, _) => vec![""],
             (Value::OneOf { words, .. } | Value::Optional { words, .. }, _) => words.to_vec(),
             (_, "uidmap" | "gidmap") => vec!["0:1:1"],
+            (_, "restart") => vec!["on-failure", "on-failure:7"],
             (_, "cap-add" | "cap-drop") => vec!["ALL", "kill"],
             (_, "root") => vec!["host", "empty", "./host"],
             (_, "seccomp") => vec!["sandbox", "strict", "none", "./default"],
@@ -195,6 +246,16 @@ mod tests {
             "--cap-drop=all",
             "--stdio=pipe",
             "--landlock=auto",
+            "--name",
+            "box",
+            "-d",
+            "--rm",
+            "--label",
+            "a=b=c",
+            "--label=d",
+            "--restart=on-failure:3",
+            "--log-size",
+            "1m",
             "--no-namespaces",
             "--net=none",
             "--abstract-sockets",
@@ -343,6 +404,12 @@ mod tests {
             trace: true,
             seccomp_trace: true,
             status_fd: Some(3),
+            name: Some("box".parse().unwrap()),
+            detach: true,
+            rm: true,
+            labels: BTreeMap::from([("a".into(), "b=c".into()), ("d".into(), String::new())]),
+            restart: Restart::OnFailure(Some(3)),
+            log_size: Some(Size(1 << 20)),
         };
         assert_eq!(asked.unwrap(), wanted);
         assert_eq!(spec(""), Spec::default());
@@ -427,6 +494,11 @@ mod tests {
             ),
             (["--pids-limit", "few"], "pids limit \"few\""),
             (["--ulimit", "files=1"], "the names are cpu"),
+            (["--name", "a b"], "a b"),
+            (["--label", "=x"], "has no name"),
+            (["--restart", "always"], "restart \"always\" is neither"),
+            (["--restart", "on-failure:x"], "restart \"on-failure:x\""),
+            (["--log-size", "much"], "size \"much\""),
             (["--nice", "x"], "nice value \"x\""),
             (["-v", ""], "the source is empty"),
             (["-w", ""], "workdir \"\": the path is empty"),

@@ -127,6 +127,18 @@ impl Facts {
     }
 }
 
+impl Facts {
+    /// The same, for a process that has no terminal, nobody's input, and a log in the place of its output.
+    pub fn detached(self) -> Self {
+        Facts {
+            terminals: [false; 3],
+            one_output: false,
+            controlling_terminal: false,
+            ..self
+        }
+    }
+}
+
 fn landlock(spec: &Spec) -> Result<Option<u32>> {
     use rustix::io::Errno;
     if spec.namespaces && spec.landlock == Landlock::None {

@@ -70,6 +70,8 @@ pub enum Event {
     /// The descriptor by which it is answered what the command's filter refuses. When it is closed, such calls fail with
     /// ENOSYS.
     Listener(OwnedFd),
+    /// The ruleset that set-up has made for the command.
+    Ruleset(OwnedFd),
     /// The command was stopped by a signal.
     Stopped(i32),
     /// The command exited.
@@ -159,6 +161,7 @@ impl Channel {
             },
             Kind::Terminal => Event::Terminal(descriptor?),
             Kind::Listener => Event::Listener(descriptor?),
+            Kind::Ruleset => Event::Ruleset(descriptor?),
             Kind::Stopped => Event::Stopped(record.value),
             Kind::Exited => Event::Exited(record.value),
             Kind::Killed => Event::Killed(record.value),

@@ -93,6 +93,33 @@ extern "C" fn become_container(argument: *mut c_void) -> ! {
     child::run(unsafe { &mut *argument.cast::<Task<'_>>() })
 }
 
+/// Which of the two processes this is after [`detach`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The one that has called, and the other's process id.
+    Caller(RawPid),
+    /// The other one.
+    Detached,
+}
+
+/// Makes a copy of this process, which goes on in a session of its own, without a terminal (fork(2), setsid(2)). For a
+/// program of one thread only.
+///
+/// # Errors
+/// When no process can be made.
+pub fn detach() -> Result<Side, Errno> {
+    // SAFETY: nobody else holds a lock of this program, which has one thread; libc's fork sees to its own.
+    match unsafe { libc::fork() } {
+        -1 => Err(Errno::from_raw_os_error(
+            std::io::Error::last_os_error()
+                .raw_os_error()
+                .unwrap_or_default(),
+        )),
+        0 => rustix::process::setsid().map(|_| Side::Detached),
+        pid => Ok(Side::Caller(pid)),
+    }
+}
+
 /// Bytes of stack of a process that keeps something.
 const KEEPER_STACK: usize = 32 * 1024;
 

@@ -4,23 +4,30 @@
 //! on, a terminal, a time limit) is [`supervise`].
 #![deny(unsafe_code)]
 
+mod attach;
 mod attempt;
 mod channel;
 mod clone;
+mod companion;
 mod group;
 mod handshake;
 mod hint;
 mod listener;
 mod ruleset;
+mod service;
 mod stdio;
 mod supervise;
 mod terminal;
 mod upper;
 
+pub use attach::{Left, attach};
 pub use attempt::{Attempt, ask, attempt};
 pub use channel::Event;
+pub use clone::{Side, detach};
+pub use companion::{Companion, Typed};
 pub use group::Usage;
-pub use supervise::{GRACE, supervise};
+pub use service::{Listing, Service};
+pub use supervise::{GRACE, serve, supervise};
 
 use stdio::{Pipes, Streams};
 
@@ -36,6 +43,7 @@ use group::Group;
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::process::{WaitId, WaitIdOptions};
 use std::ffi::c_char;
+use std::path::PathBuf;
 use std::time::Duration;
 use upper::Held;
 
@@ -95,6 +103,8 @@ pub struct Running<'a> {
     _uppers: Held<'a>,
     streams: Streams,
     group: Option<Group>,
+    /// What the command is under, where the launcher has made it.
+    ruleset: Option<OwnedFd>,
 }
 
 /// Starts what `plan` says: makes the new process, writes its id maps and releases it. Set-up goes on inside, in a copy of
@@ -102,7 +112,6 @@ pub struct Running<'a> {
 ///
 /// # Errors
 /// A step that was refused. Nothing is left running then. A plan with pipes, which only [`supervise`] relays.
-/// A step that was refused. Nothing is left running then.
 ///
 /// Where limits need a control group that a systemd has to make, the calling process is moved into it as well.
 pub fn launch<'a>(plan: &'a Plan, trace: bool, observer: &mut dyn Observer) -> Result<Running<'a>> {
@@ -263,7 +272,7 @@ fn release<'a>(
         pipes,
         ruleset,
     } = channels;
-    drop((inside, pipes.inside, ruleset));
+    drop((inside, pipes.inside));
     observer.parent_step(plan, step);
     if let Some(errno) = process.clone3_refused {
         let (fallback, errno) = (Fallback::Clone3, errno.raw_os_error());
@@ -287,6 +296,7 @@ fn release<'a>(
         _uppers: uppers,
         streams: pipes.streams,
         group,
+        ruleset,
     };
     match written {
         Ok(()) => Ok(running),
@@ -556,6 +566,11 @@ impl Running<'_> {
         };
         self.reaped = Some(outcome);
         Ok(outcome)
+    }
+
+    /// Where its control group is, if it has one.
+    pub fn group_path(&self) -> Option<PathBuf> {
+        self.group.as_ref().map(|group| group.path().to_path_buf())
     }
 
     fn channel_fd(&self) -> rustix::fd::BorrowedFd<'_> {

@@ -80,6 +80,14 @@ impl Streams {
         }
     }
 
+    /// What has come from the command, for a caller who passes nothing on: the descriptor's number, and the bytes.
+    pub fn taken(&mut self) -> Vec<(i32, Vec<u8>)> {
+        let taken = self.list.iter_mut().filter(|stream| stream.standard != 0);
+        let full = taken.filter(|stream| !stream.on_the_way.is_empty());
+        full.map(|stream| (stream.standard, std::mem::take(&mut stream.on_the_way)))
+            .collect()
+    }
+
     /// The command has ended: whether there is something left that it has written.
     pub fn has_more_output(&mut self) -> bool {
         self.list.retain(|stream| stream.standard != 0);

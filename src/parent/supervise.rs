@@ -1,5 +1,6 @@
 //! What a command-line tool does while its command runs: passes signals and the terminal on, and watches the time.
 
+use super::companion::{Companion, Typed};
 use super::group::Group;
 use super::listener::Listener;
 use super::stdio::Streams;
@@ -29,6 +30,19 @@ const GLANCE: Duration = Duration::from_millis(100);
 /// # Errors
 /// See [`super::launch`] and [`Running::wait`].
 pub fn supervise(plan: &Plan, trace: bool, observer: &mut dyn Observer) -> Result<Outcome> {
+    serve(plan, trace, observer, &mut ())
+}
+
+/// [`supervise`], and what `companion` does meanwhile.
+///
+/// # Errors
+/// See [`supervise`].
+pub fn serve(
+    plan: &Plan,
+    trace: bool,
+    observer: &mut dyn Observer,
+    companion: &mut dyn Companion,
+) -> Result<Outcome> {
     if plan.init.is_empty() {
         // The command itself is our child then, and if we ignored SIGCHLD nobody would learn how it ended.
         sys::set_signal_disposition(libc::SIGCHLD, libc::SIG_DFL)
@@ -36,7 +50,7 @@ pub fn supervise(plan: &Plan, trace: bool, observer: &mut dyn Observer) -> Resul
     }
     let mask = sys::set_signal_mask(SignalSet::ALL);
     let dumpable = rustix::process::dumpable_behavior();
-    let outcome = supervise_blocked(plan, trace, mask, observer);
+    let outcome = supervise_blocked(plan, trace, mask, observer, companion);
     if let Ok(dumpable) = dumpable {
         // Refused for a program that only root may dump, and that it still is.
         let _ = rustix::process::set_dumpable_behavior(dumpable);
@@ -50,6 +64,7 @@ fn supervise_blocked(
     trace: bool,
     mask: SignalSet,
     observer: &mut dyn Observer,
+    companion: &mut dyn Companion,
 ) -> Result<Outcome> {
     let keeper = match plan.parent.contains(&ParentStep::KeepTerminal) {
         true => {
@@ -67,11 +82,15 @@ fn supervise_blocked(
     let signals = sys::signalfd(SignalSet::ALL)
         .map_err(|errno| Error::setup("open a descriptor for signals", errno))?;
     let streams = std::mem::take(&mut running.streams);
+    if let Some(ruleset) = running.ruleset.take() {
+        companion.take_ruleset(ruleset);
+    }
     let mut supervisor = Supervisor {
         running,
         streams,
         listener: None,
         observer,
+        companion,
         plan,
         signals,
         keeper,
@@ -90,6 +109,7 @@ fn supervise_blocked(
 struct Supervisor<'a, 'o> {
     running: Running<'a>,
     observer: &'o mut dyn Observer,
+    companion: &'o mut dyn Companion,
     plan: &'a Plan,
     signals: OwnedFd,
     keeper: Option<Keeper>,
@@ -141,10 +161,11 @@ impl Supervisor<'_, '_> {
             PollFd::new(&self.signals, PollFlags::IN),
         ];
         polled.extend(self.wanted());
+        let relays = polled.len() - 2;
         polled.extend(self.listener.as_ref().map(Listener::wanted));
-        let left = self
-            .deadline
-            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        polled.extend(self.companion.wanted());
+        let next = self.deadline.into_iter().chain(self.companion.due()).min();
+        let left = next.map(|next| next.saturating_duration_since(Instant::now()));
         let timeout = if in_background {
             Some(left.map_or(GLANCE, |left| left.min(GLANCE)))
         } else {
@@ -156,8 +177,8 @@ impl Supervisor<'_, '_> {
         }
         let happened: Vec<PollFlags> = polled.iter().map(PollFd::revents).collect();
         drop(polled);
-        let (relayed, listened) =
-            happened[2..].split_at(happened.len() - 2 - usize::from(self.listener.is_some()));
+        let (relayed, rest) = happened[2..].split_at(relays);
+        let (listened, accompanied) = rest.split_at(usize::from(self.listener.is_some()));
         if listened.iter().any(|flags| !flags.is_empty()) {
             self.answer();
         }
@@ -178,9 +199,26 @@ impl Supervisor<'_, '_> {
         {
             self.time_is_over();
         }
-        match happened[0].is_empty() {
-            true => Ok(None),
-            false => self.take_event(),
+        // Before the companion, who would else take a command for one that runs.
+        let end = match happened[0].is_empty() {
+            true => None,
+            false => self.take_event()?,
+        };
+        if end.is_none() {
+            self.accompany(accompanied);
+        }
+        Ok(end)
+    }
+
+    /// Lets the companion do what there is to do, and does at the command's terminal what it says.
+    fn accompany(&mut self, happened: &[PollFlags]) {
+        self.companion.turn(&mut self.running, happened);
+        while let Some(typed) = self.companion.typed() {
+            match (typed, &mut self.terminal) {
+                (Typed::Keys(keys), Some(terminal)) => terminal.type_keys(&keys),
+                (Typed::Size(rows, columns), Some(terminal)) => terminal.set_size(rows, columns),
+                _ => {}
+            }
         }
     }
 
@@ -201,9 +239,26 @@ impl Supervisor<'_, '_> {
             .map_or(0, |terminal| terminal.wanted().len());
         let (terminals, streams) = happened.split_at(terminals);
         self.streams.relay(streams);
-        self.terminal
+        let is_read = self
+            .terminal
             .as_mut()
-            .is_none_or(|terminal| terminal.relay(terminals))
+            .is_none_or(|terminal| terminal.relay(terminals));
+        self.hand_over();
+        is_read
+    }
+
+    /// Gives what the command has written to the companion, if that takes it.
+    fn hand_over(&mut self) {
+        if !self.companion.takes_output() {
+            return;
+        }
+        for (standard, bytes) in self.streams.taken() {
+            self.companion.take_output(standard, &bytes);
+        }
+        let shown = self.terminal.as_mut().map(Terminal::shown);
+        if let Some(bytes) = shown.filter(|bytes| !bytes.is_empty()) {
+            self.companion.take_output(1, &bytes);
+        }
     }
 
     /// Answers a system call that the filter does not let through, and tells of it.
@@ -219,7 +274,9 @@ impl Supervisor<'_, '_> {
     fn has_more_output(&mut self) -> bool {
         let terminal = self.terminal.as_mut();
         let terminal = terminal.is_some_and(Terminal::has_more_output);
-        self.streams.has_more_output() || terminal
+        let more = self.streams.has_more_output() || terminal;
+        self.hand_over();
+        more
     }
 
     fn take_event(&mut self) -> Result<Option<Result<Outcome>>> {
@@ -229,19 +286,29 @@ impl Supervisor<'_, '_> {
         let Some(event) = self.running.next_event() else {
             return self.channel_ended();
         };
-        self.observer.event(self.plan, &event);
+        self.tell(&event);
         let end = self.running.ending(&event);
         match event {
             Event::Terminal(outer) => {
-                self.terminal = Some(Terminal::new(outer, self.keeper.take()))
+                let terminal = Terminal::new(outer, self.keeper.take());
+                self.terminal = Some(match self.companion.takes_output() {
+                    true => terminal.without_input(),
+                    false => terminal,
+                });
             }
             Event::Listener(listener) => {
                 self.listener = Some(Listener::new(listener, self.plan));
             }
-            Event::Stopped(_) => self.command_stopped(),
+            Event::Stopped(_) if !self.companion.is_paused() => self.command_stopped(),
+            Event::Ruleset(ruleset) => self.companion.take_ruleset(ruleset),
             _ => {}
         }
         Ok(end)
+    }
+
+    fn tell(&mut self, event: &Event) {
+        self.observer.event(self.plan, event);
+        self.companion.event(&self.running, event);
     }
 
     /// No more reports. Without an init that is how the exec is seen, and the process itself tells of its end.
@@ -249,14 +316,11 @@ impl Supervisor<'_, '_> {
         if !self.plan.init.is_empty() || !self.running.ready {
             return Ok(Some(self.running.silence()));
         }
-        self.observer.event(
-            self.plan,
-            &Event::Started {
-                pid: self.running.pid,
-                init: None,
-                nanos: crate::child::record::now(true),
-            },
-        );
+        self.tell(&Event::Started {
+            pid: self.running.pid,
+            init: None,
+            nanos: crate::child::record::now(true),
+        });
         let pid = rustix::process::Pid::from_raw(self.running.pid)
             .ok_or_else(|| Error::broken("no process"))?;
         let command = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty());

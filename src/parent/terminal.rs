@@ -70,7 +70,7 @@ impl Keeper {
     }
 
     /// Every key goes through as it is: only while this process is in the foreground, since the terminal is shared.
-    fn enter_raw_mode(&mut self) {
+    pub fn enter_raw_mode(&mut self) {
         let terminal = rustix::stdio::stdin();
         if self.in_raw_mode {
             return;
@@ -272,6 +272,36 @@ impl Terminal {
             }
         }
         true
+    }
+
+    /// What the command has shown, for a caller who passes nothing on.
+    pub fn shown(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.output)
+    }
+
+    /// Somebody who is attached has typed this.
+    pub fn type_keys(&mut self, keys: &[u8]) {
+        self.input.extend_from_slice(keys);
+        self.pass_input();
+    }
+
+    /// The window of somebody who is attached has this size.
+    pub fn set_size(&self, rows: u16, columns: u16) {
+        let size = Winsize {
+            ws_row: rows,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        if let Some(outer) = &self.outer {
+            let _ = rustix::termios::tcsetwinsize(outer, size);
+        }
+    }
+
+    /// Nobody types at our standard input.
+    pub fn without_input(mut self) -> Terminal {
+        self.input_ended = true;
+        self
     }
 
     /// The end of the command's terminal.

@@ -141,6 +141,8 @@ pub struct Plan {
     pub init: Vec<Entry>,
     /// What the process does that becomes the command.
     pub command: Vec<Entry>,
+    /// Who the command is inside: user and group id.
+    pub ids: [u32; 2],
     /// The command's arguments.
     pub argv: Vec<Text>,
     /// The command's environment.
@@ -309,6 +311,7 @@ impl Plan {
             setup,
             init,
             command,
+            ids: [ids.uid, ids.gid],
             argv,
             envp,
             candidates,

@@ -36,6 +36,7 @@ impl Plan {
             setup: setup.into_iter().map(must).collect(),
             init: Vec::new(),
             command: vec![must(Step::Ready)],
+            ids: ids.map_or([0, 0], |(uid, gid)| [uid, gid]),
             argv: Vec::new(),
             envp: Vec::new(),
             candidates: Vec::new(),

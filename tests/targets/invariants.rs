@@ -229,11 +229,12 @@ fn slots_are_filled_before_they_are_used(plan: &Plan) -> Result<(), String> {
                 let new = slot.0 >= Slot::SOURCES && !open.contains(&slot) && ready.insert(slot);
                 require(new, || format!("{slot:?} is in use: {entry:?}"))?;
             }
-            Step::Allow { slot, .. } | Step::Restrict { slot } | Step::StandardAs { slot, .. } => {
-                require(ready.contains(&slot), || {
-                    format!("{slot:?} is empty: {entry:?}")
-                })?
-            }
+            Step::Allow { slot, .. }
+            | Step::SendRuleset { slot }
+            | Step::Restrict { slot }
+            | Step::StandardAs { slot, .. } => require(ready.contains(&slot), || {
+                format!("{slot:?} is empty: {entry:?}")
+            })?,
             Step::Subreaper => children = true,
             Step::LeadSession
             | Step::LeadGroup { foreground: true }

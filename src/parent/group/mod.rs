@@ -91,6 +91,11 @@ impl Group {
         })
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// What its processes have used until now.
     pub fn usage(&self) -> Usage {
         Usage::of(&self.path)

@@ -65,6 +65,7 @@ impl Layer {
                 access: access & handled,
             });
         }
+        steps.push(Step::SendRuleset { slot });
         Ok(steps)
     }
 

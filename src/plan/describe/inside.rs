@@ -501,6 +501,12 @@ impl Plan {
                 slot,
             } => ruleset(files, scopes, slot),
             Step::Allow { slot, path, access } => allow(slot, &show(path), access),
+            Step::SendRuleset { slot } => described(
+                "hand the ruleset to the launcher",
+                format!("sendmsg(records, ruleset {})", slot.0),
+                "unix(7)",
+                "a command that is executed in the container later comes under the same one",
+            ),
             Step::Restrict { slot } => described(
                 "restrict the command to what the ruleset allows",
                 format!("landlock_restrict_self(#{})", slot.0),

@@ -1,0 +1,198 @@
+//! A launch from here or detached, once or again and again, and its place in the list of containers.
+
+use super::report::Report;
+use rootlet::error::{Error, Result};
+use rootlet::front::request::{Request, Restart};
+use rootlet::parent::{self, Listing, Service, Side};
+use rootlet::spec::{Size, Spec, Stdio, Tty};
+use rootlet::{Outcome, Plan};
+use rustix::fd::OwnedFd;
+use rustix::io::retry_on_intr;
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+/// Bytes of each of the two files of a log.
+const LOG_SIZE: u64 = 8 << 20;
+
+/// How long it is waited before a command is started again: at first, and at most.
+const DELAYS: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(60)];
+
+/// A command that has run so long did not fail at once: the wait begins anew.
+const RUNS_WELL: Duration = Duration::from_secs(10);
+
+/// What a detached container has in the place of what its caller has.
+pub fn detach(spec: &mut Spec) {
+    spec.stdio = Stdio::Pipe;
+    if spec.tty == Tty::Auto {
+        spec.tty = Tty::Never;
+    }
+}
+
+/// What is launched, and by whom.
+pub struct Launch<'r> {
+    request: &'r Request,
+    spec: &'r Spec,
+    /// Told that a detached container has started.
+    caller: RefCell<Option<OwnedFd>>,
+}
+
+/// Which process this is.
+pub enum Started<'r> {
+    /// The one that launches.
+    Here(Launch<'r>),
+    /// The one that the user waits for: the other one has started the container, or ended with this exit status.
+    Detached(u8),
+}
+
+impl<'r> Launch<'r> {
+    /// For a detached container, makes the process that supervises it, and waits until the command has started.
+    ///
+    /// # Errors
+    /// When there can be no such process.
+    pub fn by(request: &'r Request, spec: &'r Spec) -> anyhow::Result<Started<'r>> {
+        let launch = |caller| Launch {
+            request,
+            spec,
+            caller: RefCell::new(caller),
+        };
+        if !request.detach {
+            return Ok(Started::Here(launch(None)));
+        }
+        let refused = |errno| Error::setup("make a process that supervises the container", errno);
+        let (told, tells) =
+            rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(refused)?;
+        match parent::detach().map_err(refused)? {
+            Side::Detached => Ok(Started::Here(launch(Some(tells)))),
+            Side::Caller(pid) => {
+                drop(tells);
+                await_start(told, pid).map(Started::Detached)
+            }
+        }
+    }
+
+    /// Tells what had to be stepped down from already, and launches `plan`, again and again where that is asked for.
+    pub fn launch(&mut self, plan: &Plan, report: &mut Report) -> Result<Outcome> {
+        plan.notes.iter().for_each(|note| report.tell(note.clone()));
+        plan.stepped_down
+            .iter()
+            .for_each(|note| report.note(note.clone()));
+        let mut service = Service::new(self.listing(), self.spec, plan)?;
+        if self.request.detach {
+            let name = service.name()?;
+            let caller = &self.caller;
+            service.on_start(move || tell(caller, name.as_ref().map_or("", AsRef::as_ref)));
+        }
+        let outcome = self.supervise(plan, report, &mut service);
+        if plan.listened.is_some() {
+            report.refusals(&plan.enforced.seccomp);
+        }
+        if let Some(error) = service.failure() {
+            say!(
+                "rootlet: note: the container was not listed by `rootlet ps` as it should: {error}"
+            );
+        }
+        if let Err(error) = service.end(&outcome) {
+            say!("rootlet: {error}");
+        }
+        outcome
+    }
+
+    fn listing(&self) -> Listing {
+        Listing {
+            name: self.request.name.clone(),
+            labels: self.request.labels.clone(),
+            detached: self.request.detach,
+            remove: self.request.rm || !self.request.detach,
+            at_once: self.spec.strict,
+            log_size: self.request.log_size.map_or(LOG_SIZE, |Size(bytes)| bytes),
+        }
+    }
+
+    fn supervise(
+        &self,
+        plan: &Plan,
+        report: &mut Report,
+        service: &mut Service<'_>,
+    ) -> Result<Outcome> {
+        let (mut failures, mut delay) = (0, DELAYS[0]);
+        loop {
+            let began = Instant::now();
+            let outcome = parent::serve(plan, self.request.trace, report, service)?;
+            if began.elapsed() > RUNS_WELL {
+                (failures, delay) = (0, DELAYS[0]);
+            }
+            failures += 1;
+            if !self.starts_again(outcome, failures) || service.is_stopping() {
+                return Ok(outcome);
+            }
+            service.restart_after(delay)?;
+            if service.is_stopping() {
+                return Ok(outcome);
+            }
+            delay = (2 * delay).min(DELAYS[1]);
+        }
+    }
+
+    fn starts_again(&self, outcome: Outcome, failures: u32) -> bool {
+        match self.request.restart {
+            Restart::No => false,
+            Restart::OnFailure(most) => {
+                outcome.exit_status() != 0 && most.is_none_or(|most| failures <= most)
+            }
+        }
+    }
+}
+
+/// The command has started: from here on nobody reads what this process says, and the caller may go.
+fn tell(caller: &RefCell<Option<OwnedFd>>, name: &str) {
+    let Some(caller) = caller.take() else {
+        return;
+    };
+    if let Ok(null) = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/null")
+    {
+        use std::os::fd::AsRawFd;
+        for standard in 0..3 {
+            let _ = rootlet::sys::duplicate_onto(null.as_raw_fd(), standard);
+        }
+    }
+    let _ = rustix::io::write(&caller, format!("{name}\n").as_bytes());
+}
+
+/// Waits until the other process says what the container is called, and prints it; or until it has ended.
+fn await_start(told: OwnedFd, pid: i32) -> anyhow::Result<u8> {
+    let mut name = Vec::new();
+    let mut buffer = [0u8; 128];
+    loop {
+        match retry_on_intr(|| rustix::io::read(&told, &mut buffer)) {
+            Ok(0) => break,
+            Ok(length) => name.extend_from_slice(&buffer[..length]),
+            Err(errno) => {
+                return Err(Error::setup("wait until the container has started", errno).into());
+            }
+        }
+    }
+    if name.ends_with(b"\n") {
+        use std::io::Write;
+        return super::written(std::io::stdout().write_all(&name));
+    }
+    // It has said why itself.
+    let options = rustix::process::WaitOptions::empty();
+    let pid = rustix::process::Pid::from_raw(pid);
+    let ended = retry_on_intr(|| rustix::process::waitpid(pid, options))
+        .map_err(|errno| Error::setup("wait for the process that starts the container", errno))?;
+    let status = ended.map(|(_, status)| (status.exit_status(), status.terminating_signal()));
+    match status {
+        Some((Some(code @ 1..), _)) => Ok(code as u8),
+        Some((_, Some(signal))) => Err(Error::broken(format!(
+            "the process that starts the container was killed by {}",
+            rootlet::plan::describe::signal_name(signal)
+        ))
+        .into()),
+        _ => {
+            Err(Error::broken("the process that starts the container ended without a word").into())
+        }
+    }
+}

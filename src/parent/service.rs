@@ -1,0 +1,607 @@
+//! A container that others may ask for: its folder, its log, and the answers to what commands want of its supervisor.
+
+mod client;
+mod pause;
+
+use super::companion::{self, Companion, Typed};
+use super::{Event, Outcome, Running};
+use crate::child::step::Step;
+use crate::error::{Errno, Error, Result};
+use crate::plan::Plan;
+use crate::spec::{Seccomp, Spec};
+use crate::state::log::{self, Writer};
+use crate::state::{
+    Details, End, Held, Name, Process, Record, Reply, Request, Status, Word, milliseconds,
+    processes,
+};
+use client::{Client, Heard};
+use rustix::event::{PollFd, PollFlags};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::net::SocketFlags;
+use std::collections::{BTreeMap, VecDeque};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long a command runs before it is listed, where nobody has given it a name: most are over by then, and need not
+/// pay for a list.
+const UNLISTED: Duration = Duration::from_millis(30);
+
+/// How many may ask at a time.
+const MOST_CLIENTS: usize = 256;
+
+/// How long it is waited at the end for those who have not yet read what the command has written.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// What a container is called, and how it is kept.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    /// Its name; none: one is made up.
+    pub name: Option<Name>,
+    /// The user's own words for it.
+    pub labels: BTreeMap<String, String>,
+    /// Whether its output goes to a log, and nobody waits for it.
+    pub detached: bool,
+    /// Whether nothing is to be left of it when it has ended.
+    pub remove: bool,
+    /// Whether it is listed before it is launched, or not launched at all.
+    pub at_once: bool,
+    /// Bytes of each of the two files of its log.
+    pub log_size: u64,
+}
+
+/// The service of one container, over all of its starts.
+pub struct Service<'s> {
+    listing: Listing,
+    spec: &'s Spec,
+    plan: &'s Plan,
+    record: Record,
+    stepped_down: Vec<String>,
+    held: Option<Held>,
+    listener: Option<OwnedFd>,
+    clients: Vec<Client>,
+    log: Option<Writer>,
+    typed: VecDeque<Typed>,
+    ruleset: Option<OwnedFd>,
+    /// When the folder is to be made, or the record to be written again.
+    due: Option<Instant>,
+    stopping: bool,
+    paused: bool,
+    /// Told when the command has been started for the first time.
+    on_start: Option<Box<dyn FnOnce() + 's>>,
+    /// Why this container could not be listed.
+    failure: Option<Error>,
+}
+
+impl<'s> Service<'s> {
+    /// For a container that is to be launched by `plan`, which `spec` has asked for. One with a name, or a detached one,
+    /// has its folder from now on; another when its command has run for a moment.
+    ///
+    /// # Errors
+    /// When the folder is to be made and cannot be; nothing of it is left then.
+    pub fn new(listing: Listing, spec: &'s Spec, plan: &'s Plan) -> Result<Service<'s>> {
+        let named = listing.name.is_some() || listing.detached || listing.at_once;
+        let mut service = Service {
+            record: Record {
+                command: spec
+                    .command
+                    .iter()
+                    .map(|word| word.to_string_lossy().into_owned())
+                    .collect(),
+                labels: listing.labels.clone(),
+                created: milliseconds(SystemTime::now()),
+                started: None,
+                detached: listing.detached,
+                remove: listing.remove,
+                restarts: 0,
+                supervisor: Process { pid: 0, start: 0 },
+                pid_namespace: 0,
+                namespaces: plan.enforced.new.iter().map(ToString::to_string).collect(),
+                group: None,
+                execs: Vec::new(),
+                log_failure: None,
+                status: Status::Created,
+            },
+            listing,
+            spec,
+            plan,
+            stepped_down: plan.stepped_down.clone(),
+            held: None,
+            listener: None,
+            clients: Vec::new(),
+            log: None,
+            typed: VecDeque::new(),
+            ruleset: None,
+            due: None,
+            stopping: false,
+            paused: false,
+            on_start: None,
+            failure: None,
+        };
+        if named {
+            service.list()?;
+        }
+        Ok(service)
+    }
+
+    /// Calls `told` when the command has been started for the first time.
+    pub fn on_start(&mut self, told: impl FnOnce() + 's) {
+        self.on_start = Some(Box::new(told));
+    }
+
+    /// This process, and no longer the one that has made the folder, supervises the container.
+    ///
+    /// # Errors
+    /// When that cannot be written down.
+    pub fn moved(&mut self) -> Result<()> {
+        self.record.supervisor = own_process()?;
+        self.write()
+    }
+
+    /// What it is called, if it is listed.
+    ///
+    /// # Errors
+    /// When the directory of the folders cannot be read.
+    pub fn name(&self) -> Result<Option<Name>> {
+        self.held.as_ref().map_or(Ok(None), Held::name)
+    }
+
+    /// Why the container could not be listed when its command had run for a moment.
+    pub fn failure(&mut self) -> Option<Error> {
+        self.failure.take()
+    }
+
+    /// Whether somebody has asked for its end.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// The container will be started again: nobody is told that it has ended. Waits for `delay`, and serves meanwhile;
+    /// less if it is to be stopped.
+    ///
+    /// # Errors
+    /// When waiting is refused.
+    pub fn restart_after(&mut self, delay: Duration) -> Result<()> {
+        self.record.status = Status::Created;
+        self.record.restarts += 1;
+        self.record.group = None;
+        self.record.execs.clear();
+        self.ruleset = None;
+        self.note(Self::write);
+        let until = Instant::now() + delay;
+        while !self.stopping && Instant::now() < until {
+            let left = until.saturating_duration_since(Instant::now());
+            let mut polled = Companion::wanted(self);
+            match rustix::event::poll(&mut polled, Some(&super::timespec(left))) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => {
+                    return Err(Error::setup(
+                        "wait to start the container again, poll",
+                        errno,
+                    ));
+                }
+            }
+            let happened: Vec<PollFlags> = polled.iter().map(PollFd::revents).collect();
+            drop(polled);
+            self.serve(None, &happened);
+        }
+        Ok(())
+    }
+
+    /// The container has ended for good: tells all who wait, writes it down, or removes what was known of it.
+    ///
+    /// # Errors
+    /// When that cannot be done. All who wait have been told.
+    pub fn end(mut self, outcome: &Result<Outcome>) -> Result<()> {
+        let end = end_of(outcome);
+        self.close_log();
+        self.last_words(&Reply::Ended(end.clone()));
+        let ended = milliseconds(SystemTime::now());
+        self.record.status = Status::Exited { ended, end };
+        self.record.execs.clear();
+        let started = self.on_start.is_none() || outcome.is_ok();
+        match self.held.take() {
+            None => Ok(()),
+            // Who asked for a detached container that could not be started is told so, and has no name for it.
+            Some(held) if self.listing.remove || !started => held.remove(),
+            Some(held) => held.write(&self.record),
+        }
+    }
+
+    /// Makes the folder, and listens in it.
+    fn list(&mut self) -> Result<()> {
+        self.record.supervisor = own_process()?;
+        self.record.pid_namespace = processes::own_namespace()?;
+        let details = self.details()?;
+        let held = Held::make(self.listing.name.as_ref(), &self.record, &details)?;
+        let listening = held.listen().and_then(|listener| {
+            let log = self.listing.detached.then(|| -> std::io::Result<Writer> {
+                let directory = held.folder().as_fd().try_clone_to_owned()?;
+                Ok(Writer::new(directory, self.listing.log_size)?)
+            });
+            let refused = |error| Error::setup("make the container's log", error);
+            Ok((listener, log.transpose().map_err(refused)?))
+        });
+        match listening {
+            Ok((listener, log)) => {
+                self.listener = Some(listener);
+                self.log = log;
+                self.held = Some(held);
+                Ok(())
+            }
+            Err(error) => {
+                held.remove()?;
+                Err(error)
+            }
+        }
+    }
+
+    fn details(&self) -> Result<Details> {
+        let json =
+            |error: serde_json::Error| Error::broken(format!("write down the plan: {error}"));
+        let plan = self.plan;
+        let directory = plan.setup.iter().rev().find_map(|entry| match entry.step {
+            Step::ChangeDirectory { path } => Some(plan.arena.get(path).to_bytes()),
+            _ => None,
+        });
+        let of_file = matches!(self.spec.seccomp, Seccomp::File(_));
+        let filter = plan.listened.as_ref().unwrap_or(&plan.filters[0]);
+        let instructions = || {
+            filter
+                .iter()
+                .map(|it| (it.code, it.jt, it.jf, it.k))
+                .collect()
+        };
+        Ok(Details {
+            spec: Details::written(self.spec),
+            ids: plan.ids,
+            changes_ids: plan
+                .setup
+                .iter()
+                .any(|entry| matches!(entry.step, Step::BecomeIds { .. })),
+            environment: companion::environment(plan)
+                .map(|line| Word::from(OsStr::from_bytes(line)))
+                .collect(),
+            directory: Word::from(OsStr::from_bytes(directory.unwrap_or(b"/"))),
+            filter: of_file.then(instructions),
+            ruleset: plan
+                .command
+                .iter()
+                .any(|entry| matches!(entry.step, Step::Restrict { .. })),
+            enforced: serde_json::to_value(&plan.enforced).map_err(json)?,
+            stepped_down: self.stepped_down.clone(),
+            plan: serde_json::to_value(plan.explain()).map_err(json)?,
+        })
+    }
+
+    fn write(&mut self) -> Result<()> {
+        self.held
+            .as_ref()
+            .map_or(Ok(()), |held| held.write(&self.record))
+    }
+
+    /// What cannot be written down now does not end a container that runs.
+    fn note(&mut self, write: fn(&mut Self) -> Result<()>) {
+        if let Err(error) = write(self) {
+            ::log::debug!("{error}");
+            self.failure.get_or_insert(error);
+        }
+    }
+
+    /// The command has been executed.
+    fn started(&mut self, running: &Running<'_>, pid: i32, init: Option<i32>) {
+        // It may have ended by now, and nobody has waited for it yet: its id is its own.
+        if let Some(process) = processes::identify(pid) {
+            self.record.status = Status::Running {
+                init: init.and_then(processes::identify),
+                process,
+            };
+        }
+        self.record.started = Some(milliseconds(SystemTime::now()));
+        self.record.group = running.group_path();
+        match self.held {
+            Some(_) => {
+                self.note(Self::write);
+                if self.stepped_down.len() > self.plan.stepped_down.len() {
+                    self.note(Self::write_details);
+                }
+            }
+            None => self.due = Some(Instant::now() + UNLISTED),
+        }
+        if let Some(told) = self.on_start.take() {
+            told();
+        }
+    }
+
+    fn write_details(&mut self) -> Result<()> {
+        let details = self.details()?;
+        self.held
+            .as_ref()
+            .map_or(Ok(()), |held| held.write_details(&details))
+    }
+
+    /// Its time has come: the folder is made, or the record written anew.
+    fn is_due(&mut self) {
+        self.due = None;
+        match self.held {
+            Some(_) => self.note(Self::write),
+            None => self.note(Self::list),
+        }
+    }
+
+    fn serve(&mut self, mut running: Option<&mut Running<'_>>, happened: &[PollFlags]) {
+        if happened.first().is_some_and(|flags| !flags.is_empty()) {
+            self.accept();
+        }
+        let mut clients = std::mem::take(&mut self.clients);
+        let heard = clients.iter_mut().zip(happened.iter().skip(1));
+        for (client, _) in heard.filter(|(_, flags)| !flags.is_empty()) {
+            match client.turn() {
+                Heard::Nothing => {}
+                Heard::Typed(typed) if client.is_attached() => self.typed.push_back(typed),
+                Heard::Typed(_) => client.close(),
+                Heard::Asked(request) => self.answer(client, &request, running.as_deref_mut()),
+            }
+        }
+        let before = clients.len();
+        clients.retain(Client::is_open);
+        let executes = clients.len() != before && !self.record.execs.is_empty();
+        // Those that were accepted in this turn come last.
+        clients.append(&mut self.clients);
+        self.clients = clients;
+        if executes {
+            self.count_execs();
+        }
+    }
+
+    fn accept(&mut self) {
+        let Some(listener) = &self.listener else {
+            return;
+        };
+        while let Ok(socket) = rustix::net::accept_with(listener, SocketFlags::CLOEXEC) {
+            if self.clients.len() < MOST_CLIENTS {
+                self.clients.extend(Client::new(socket));
+            }
+        }
+    }
+
+    fn answer(
+        &mut self,
+        client: &mut Client,
+        request: &Request,
+        running: Option<&mut Running<'_>>,
+    ) {
+        match request {
+            Request::Wait => client.wait(),
+            Request::Attach if self.listing.detached => client.attach(),
+            Request::Attach => client.refuse(&Error::usage(
+                "the container runs in a terminal or a script of its own, and is not detached",
+            )),
+            Request::Exec => {
+                client.execute(self.ruleset.as_ref().map(AsFd::as_fd));
+                // Most are over in a moment, as most containers are.
+                self.due.get_or_insert(Instant::now() + UNLISTED);
+            }
+            Request::Resize { rows, columns } => self.typed.push_back(Typed::Size(*rows, *columns)),
+            Request::Signal { .. } | Request::Kill | Request::Pause | Request::Resume => {
+                match self.act(request, running) {
+                    Ok(()) => client.reply(&Reply::Done),
+                    Err(error) => client.refuse(&error),
+                }
+            }
+        }
+    }
+
+    fn act(&mut self, request: &Request, running: Option<&mut Running<'_>>) -> Result<()> {
+        if let Request::Kill | Request::Signal { stop: true, .. } = request {
+            self.stopping = true;
+        }
+        let Some(running) = running else {
+            return match request {
+                Request::Pause | Request::Resume => Err(Error::usage(
+                    "the container does not run now: it waits to be started again",
+                )),
+                _ => Ok(()),
+            };
+        };
+        match request {
+            Request::Signal { signal, .. } => {
+                if !(1..=64).contains(signal) {
+                    return Err(Error::usage(format!("there is no signal {signal}")));
+                }
+                running.signal(*signal);
+            }
+            Request::Kill => {
+                running.kill();
+                if self.paused {
+                    // An init that has to end the others must be able to.
+                    return self.pause(false);
+                }
+            }
+            Request::Pause => return self.pause(true),
+            Request::Resume => return self.pause(false),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self, wanted: bool) -> Result<()> {
+        let Status::Running { init, process, .. } = &self.record.status else {
+            return Err(Error::usage("the container does not run yet"));
+        };
+        let execs: Vec<Process> = self.clients.iter().filter_map(Client::executes).collect();
+        let inside = pause::Inside {
+            init: *init,
+            command: *process,
+            execs: &execs,
+            group: self.record.group.as_deref(),
+        };
+        // Before: whoever sees the command stopped is to know why.
+        let was = std::mem::replace(&mut self.paused, true);
+        self.mark_paused(true)?;
+        let done = match wanted {
+            true => inside.pause(),
+            false => inside.resume(),
+        };
+        self.paused = match done {
+            Ok(()) => wanted,
+            Err(_) => was,
+        };
+        self.mark_paused(self.paused)?;
+        done
+    }
+
+    fn mark_paused(&self, paused: bool) -> Result<()> {
+        let folder = self.held.as_ref().map(Held::folder);
+        folder.map_or(Ok(()), |folder| folder.mark("paused", paused))
+    }
+
+    /// The commands that are executed in it besides.
+    fn count_execs(&mut self) {
+        let execs: Vec<Process> = self.clients.iter().filter_map(Client::executes).collect();
+        if execs != self.record.execs {
+            self.record.execs = execs;
+            self.note(Self::write);
+        }
+    }
+
+    fn close_log(&mut self) {
+        if let Some(log) = &mut self.log
+            && let Err(errno) = log.finish()
+        {
+            self.log_failed(errno);
+        }
+    }
+
+    fn log_failed(&mut self, errno: rustix::io::Errno) {
+        if self.record.log_failure.is_none() {
+            let said = format!("write to the log: {}", Errno::from(errno));
+            self.record.log_failure = Some(said);
+            self.note(Self::write);
+        }
+    }
+
+    /// Tells those who wait and those who are attached how it has ended.
+    fn last_words(&mut self, reply: &Reply) {
+        let until = Instant::now() + LAST_WORDS;
+        self.clients.iter_mut().for_each(|client| client.end(reply));
+        while self.clients.iter().any(Client::is_behind) && Instant::now() < until {
+            let left = until.saturating_duration_since(Instant::now());
+            let mut polled: Vec<PollFd<'_>> = self.clients.iter().map(Client::wanted).collect();
+            let ready = rustix::event::poll(&mut polled, Some(&super::timespec(left)));
+            drop(polled);
+            if !matches!(ready, Ok(1..) | Err(rustix::io::Errno::INTR)) {
+                return;
+            }
+            self.clients.iter_mut().for_each(Client::pass);
+            self.clients.retain(Client::is_open);
+        }
+    }
+}
+
+impl Companion for Service<'_> {
+    fn event(&mut self, running: &Running<'_>, event: &Event) {
+        match *event {
+            Event::Started { pid, init, .. } => self.started(running, pid, init),
+            Event::SteppedDown {
+                process,
+                step,
+                errno,
+            } => {
+                self.stepped_down
+                    .extend(self.plan.stepped_down(process, step, errno));
+                if let Some(kept) = self.plan.kept_namespace(process, step) {
+                    self.record.namespaces.retain(|name| name != kept);
+                }
+            }
+            Event::FellBack { fallback, errno } => {
+                self.stepped_down.push(Plan::fell_back(fallback, errno));
+            }
+            _ => {}
+        }
+    }
+
+    fn wanted(&self) -> Vec<PollFd<'_>> {
+        let listener = self
+            .listener
+            .iter()
+            .map(|it| PollFd::new(it, PollFlags::IN));
+        listener
+            .chain(self.clients.iter().map(Client::wanted))
+            .collect()
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    fn turn(&mut self, running: &mut Running<'_>, happened: &[PollFlags]) {
+        if happened.iter().any(|flags| !flags.is_empty()) {
+            self.serve(Some(running), happened);
+        }
+        if self.due.is_some_and(|due| due <= Instant::now()) {
+            self.record.execs = self.clients.iter().filter_map(Client::executes).collect();
+            self.is_due();
+        }
+    }
+
+    fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    fn takes_output(&self) -> bool {
+        self.listing.detached
+    }
+
+    fn take_output(&mut self, standard: i32, bytes: &[u8]) {
+        let stream = match standard {
+            2 => log::Stream::Stderr,
+            _ => log::Stream::Stdout,
+        };
+        if let Some(log) = &mut self.log
+            && let Err(errno) = log.write(stream, bytes)
+        {
+            self.log_failed(errno);
+        }
+        let attached = self
+            .clients
+            .iter_mut()
+            .filter(|client| client.is_attached());
+        attached.for_each(|client| client.show(standard, bytes));
+    }
+
+    fn typed(&mut self) -> Option<Typed> {
+        self.typed.pop_front()
+    }
+
+    fn take_ruleset(&mut self, ruleset: OwnedFd) {
+        self.ruleset = Some(ruleset);
+    }
+}
+
+fn own_process() -> Result<Process> {
+    processes::identify(std::process::id() as i32)
+        .ok_or_else(|| Error::broken("look at this process in /proc: it is not there"))
+}
+
+fn end_of(outcome: &Result<Outcome>) -> End {
+    let end = End::default();
+    match outcome {
+        Ok(Outcome::Exited(code)) => End {
+            code: Some(*code),
+            ..end
+        },
+        Ok(Outcome::Killed(signal)) => End {
+            signal: Some(*signal),
+            ..end
+        },
+        Ok(Outcome::TimedOut) => End {
+            timed_out: true,
+            ..end
+        },
+        Err(error) => End {
+            error: Some(error.to_string()),
+            ..end
+        },
+    }
+}

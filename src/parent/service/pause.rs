@@ -1,0 +1,104 @@
+//! Lets nothing in a container run, and lets it run again.
+
+use crate::error::{Error, Result};
+use crate::state::Process;
+use crate::state::processes::{self, Seen, Table};
+use rustix::process::Signal;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long it is tried to stop processes that make others meanwhile.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Who is in a container.
+pub struct Inside<'a> {
+    pub init: Option<Process>,
+    pub command: Process,
+    /// Those outside that wait for a command inside.
+    pub execs: &'a [Process],
+    pub group: Option<&'a Path>,
+}
+
+impl Inside<'_> {
+    /// By the freezer of the control group; where there is none, by stopping each process.
+    pub fn pause(&self) -> Result<()> {
+        if let Some(done) = self.freeze(true) {
+            return done;
+        }
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let table = Table::read()?;
+            let running: Vec<&Seen> = self
+                .all(&table)
+                .into_iter()
+                .filter(|seen| !is_still(seen))
+                .collect();
+            if running.is_empty() {
+                return Ok(());
+            }
+            for seen in &running {
+                processes::signal(seen.process, Signal::STOP)?;
+            }
+            if Instant::now() >= until {
+                let pids: Vec<String> = running
+                    .iter()
+                    .map(|seen| seen.process.pid.to_string())
+                    .collect();
+                self.resume()?;
+                return Err(Error::usage(format!(
+                    "these processes could not be stopped in {} seconds: {}",
+                    PATIENCE.as_secs(),
+                    pids.join(", ")
+                )));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Lets all of it go on.
+    pub fn resume(&self) -> Result<()> {
+        if let Some(done) = self.freeze(false) {
+            return done;
+        }
+        for seen in self.all(&Table::read()?) {
+            processes::signal(seen.process, Signal::CONT)?;
+        }
+        Ok(())
+    }
+
+    /// None where there is no group.
+    fn freeze(&self, wanted: bool) -> Option<Result<()>> {
+        let file = self.group?.join("cgroup.freeze");
+        let text = if wanted { "1" } else { "0" };
+        let refused = |error| Error::setup(format!("write {text} to {}", file.display()), error);
+        Some(std::fs::write(&file, text).map_err(refused))
+    }
+
+    /// The command and all that came from it, and the same of commands that were executed besides: but not rootlet's own
+    /// processes, which have to pass on what is asked of them.
+    fn all<'t>(&self, table: &'t Table) -> Vec<&'t Seen> {
+        let mut all = match self.init {
+            Some(init) => table.descendants(&[init]),
+            None => {
+                let command = table.get(self.command);
+                command
+                    .into_iter()
+                    .chain(table.descendants(&[self.command]))
+                    .collect()
+            }
+        };
+        let outside: Vec<i32> = self.execs.iter().map(|exec| exec.pid).collect();
+        let executed = table.descendants(self.execs);
+        all.extend(
+            executed
+                .into_iter()
+                .filter(|seen| !outside.contains(&seen.parent)),
+        );
+        all
+    }
+}
+
+/// Whether a process does not run: stopped, traced and stopped, or ended.
+fn is_still(seen: &Seen) -> bool {
+    matches!(seen.state, 'T' | 't' | 'Z' | 'X')
+}

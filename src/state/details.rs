@@ -1,0 +1,113 @@
+//! What is known of a container besides its record: what was asked for, what came of it, and what a further command in it
+//! needs to be as confined as the first.
+
+use crate::spec::Spec;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// A file in a container's folder that does not change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Details {
+    /// What was asked for. Where it has words that are not UTF-8, without the command, the variables and the views.
+    pub spec: Spec,
+    /// Who the command is inside: user and group id.
+    pub ids: [u32; 2],
+    /// Whether these are not the ids that the user's own have there.
+    pub changes_ids: bool,
+    /// The command's environment, `K=V`.
+    pub environment: Vec<Word>,
+    /// Where the command started.
+    pub directory: Word,
+    /// The filter of system calls, where it came from a file: code, jt, jf and k of each instruction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Vec<(u16, u8, u8, u32)>>,
+    /// Whether it is under a ruleset of Landlock, which the supervisor has.
+    pub ruleset: bool,
+    /// What it is made of, as `--status-fd` tells it.
+    pub enforced: Value,
+    /// What was refused, and what was done instead.
+    pub stepped_down: Vec<String>,
+    /// What was done for it, step by step, as `--explain=json` tells it.
+    pub plan: Value,
+}
+
+/// A word of the operating system's, which need not be UTF-8.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Word {
+    /// One that is.
+    Text(String),
+    /// One that is not.
+    Bytes(Vec<u8>),
+}
+
+impl From<&OsStr> for Word {
+    fn from(word: &OsStr) -> Word {
+        match word.to_str() {
+            Some(text) => Word::Text(text.to_string()),
+            None => Word::Bytes(word.as_bytes().to_vec()),
+        }
+    }
+}
+
+impl From<Word> for OsString {
+    fn from(word: Word) -> OsString {
+        match word {
+            Word::Text(text) => text.into(),
+            Word::Bytes(bytes) => OsString::from_vec(bytes),
+        }
+    }
+}
+
+impl Details {
+    /// `spec`, if it can be written down; else what can be of it.
+    pub fn written(spec: &Spec) -> Spec {
+        if serde_json::to_value(spec).is_ok() {
+            return spec.clone();
+        }
+        Spec {
+            command: Vec::new(),
+            env: Vec::new(),
+            mounts: Vec::new(),
+            workdir: None,
+            root: if spec.root.is_host() {
+                crate::spec::Root::Host
+            } else {
+                crate::spec::Root::Empty
+            },
+            hostname: None,
+            ..spec.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spec_with_odd_words_is_written_without_them() {
+        let odd = OsString::from_vec(vec![b'a', 0xff]);
+        let spec = Spec {
+            command: vec![odd.clone()],
+            read_only: true,
+            ..Spec::default()
+        };
+        let written = Details::written(&spec);
+        assert!(written.read_only && written.command.is_empty());
+        let plain = Spec {
+            command: vec!["a".into()],
+            ..spec
+        };
+        assert_eq!(Details::written(&plain), plain);
+        let word = Word::from(odd.as_os_str());
+        let text = serde_json::to_string(&word).unwrap();
+        assert_eq!(
+            OsString::from(serde_json::from_str::<Word>(&text).unwrap()),
+            odd
+        );
+    }
+}

@@ -1,0 +1,225 @@
+//! The machine's processes, as /proc lists them: whose child each is, and what it uses.
+
+use super::Process;
+use crate::error::{Error, Result};
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::collections::HashMap;
+
+/// A process at one moment (proc_pid_stat(5)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Which.
+    pub process: Process,
+    /// Its parent's id.
+    pub parent: i32,
+    /// What it does: a letter, such as R, S, T or Z.
+    pub state: char,
+    /// Processor time that it has used: clock ticks.
+    pub ticks: u64,
+    /// Bytes of memory that it has in use, which it may share with others.
+    pub memory: u64,
+    /// The program's name, 15 bytes at most.
+    pub name: String,
+}
+
+/// The processes of one moment, by their ids.
+#[derive(Debug, Default)]
+pub struct Table(HashMap<i32, Seen>);
+
+impl Table {
+    /// Looks at all of them.
+    ///
+    /// # Errors
+    /// When /proc cannot be read.
+    pub fn read() -> Result<Table> {
+        let entries = std::fs::read_dir("/proc")
+            .map_err(|error| Error::setup("read the directory /proc", error))?;
+        let pids = entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        Ok(Table(
+            pids.filter_map(|pid| Some((pid, look(pid)?))).collect(),
+        ))
+    }
+
+    /// The process, if it is still there.
+    pub fn get(&self, process: Process) -> Option<&Seen> {
+        let seen = self.0.get(&process.pid)?;
+        (seen.process.start == process.start).then_some(seen)
+    }
+
+    /// All that come from these processes, without them, in the order of their ids.
+    pub fn descendants(&self, roots: &[Process]) -> Vec<&Seen> {
+        let mut children: HashMap<i32, Vec<&Seen>> = HashMap::new();
+        for seen in self.0.values() {
+            children.entry(seen.parent).or_default().push(seen);
+        }
+        let there = roots.iter().filter_map(|&root| self.get(root));
+        let mut left: Vec<i32> = there.map(|seen| seen.process.pid).collect();
+        let mut found = Vec::new();
+        while let Some(parent) = left.pop() {
+            for child in children.remove(&parent).unwrap_or_default() {
+                left.push(child.process.pid);
+                found.push(child);
+            }
+        }
+        found.sort_by_key(|seen| seen.process.pid);
+        found
+    }
+
+    /// By parent: for who asks for the descendants of many.
+    pub fn children(&self) -> HashMap<i32, Vec<&Seen>> {
+        let mut children: HashMap<i32, Vec<&Seen>> = HashMap::new();
+        for seen in self.0.values() {
+            children.entry(seen.parent).or_default().push(seen);
+        }
+        children
+    }
+}
+
+/// Looks at one process; none when there is no such.
+pub fn look(pid: i32) -> Option<Seen> {
+    let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    parse(pid, &String::from_utf8_lossy(&text))
+}
+
+/// The name is between parentheses, and may have any of them in it: what follows the last one is numbers.
+fn parse(pid: i32, text: &str) -> Option<Seen> {
+    let (name, numbers) = text.split_once('(')?.1.rsplit_once(')')?;
+    let fields: Vec<&str> = numbers.split_ascii_whitespace().collect();
+    // The first of these is the third of the file.
+    let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+    Some(Seen {
+        process: Process {
+            pid,
+            start: field(22)?,
+        },
+        parent: field(4)? as i32,
+        state: fields.first()?.chars().next()?,
+        ticks: field(14)? + field(15)?,
+        memory: field(24)? * rustix::param::page_size() as u64,
+        name: name.to_string(),
+    })
+}
+
+/// The process with this id as it is now.
+pub fn identify(pid: i32) -> Option<Process> {
+    look(pid).map(|seen| seen.process)
+}
+
+/// Holds a process: its id stays its own for as long as this is open. None when it has ended.
+///
+/// # Errors
+/// When the kernel has no such descriptors (Linux 5.3).
+pub fn hold(process: Process) -> Result<Option<OwnedFd>> {
+    let Some(pid) = Pid::from_raw(process.pid) else {
+        return Ok(None);
+    };
+    match pidfd_open(pid, PidfdFlags::empty()) {
+        // Looked at after it is held: the id cannot go to another any more.
+        Ok(held) => Ok((identify(process.pid) == Some(process)).then_some(held)),
+        Err(Errno::SRCH | Errno::INVAL) => Ok(None),
+        Err(errno) => Err(Error::setup(
+            format!("hold process {}, pidfd_open", process.pid),
+            errno,
+        )),
+    }
+}
+
+/// Sends a signal to a process, and to no other. False when it has ended.
+///
+/// # Errors
+/// When it is refused.
+pub fn signal(process: Process, signal: Signal) -> Result<bool> {
+    let Some(held) = hold(process)? else {
+        return Ok(false);
+    };
+    match pidfd_send_signal(&held, signal) {
+        Ok(()) => Ok(true),
+        Err(Errno::SRCH) => Ok(false),
+        Err(errno) => Err(Error::setup(
+            format!("send process {} a signal, pidfd_send_signal", process.pid),
+            errno,
+        )),
+    }
+}
+
+/// The PID namespace that this process is in: the inode number of /proc/self/ns/pid.
+///
+/// # Errors
+/// When /proc does not say it.
+pub fn own_namespace() -> Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    let data = std::fs::metadata("/proc/self/ns/pid");
+    data.map(|data| data.ino())
+        .map_err(|error| Error::setup("look at /proc/self/ns/pid", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_is_no_hindrance() {
+        let rest = "S 5 6 7 8 9 10 11 12 13 14 30 12 17 18 19 20 1 22 777 24 25 26";
+        let seen = parse(3, &format!("3 (a) b (c) {rest}")).unwrap();
+        assert_eq!(seen.name, "a) b (c");
+        assert_eq!((seen.parent, seen.state, seen.ticks), (5, 'S', 42));
+        assert_eq!(seen.process, Process { pid: 3, start: 777 });
+        for odd in ["", "3 (", "3 (a", "3 (a) S 5", "3 (a) S x 6 7"] {
+            assert_eq!(parse(3, odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_process_is_held_by_its_id_and_start_together() {
+        let own = identify(std::process::id() as i32).unwrap();
+        assert!(hold(own).unwrap().is_some());
+        let other = Process {
+            start: own.start + 1,
+            ..own
+        };
+        assert!(hold(other).unwrap().is_none());
+        assert!(!signal(other, Signal::KILL).unwrap());
+    }
+
+    #[test]
+    fn descendants_are_found_over_generations() {
+        let seen = |pid, parent| {
+            let process = Process { pid, start: 1 };
+            let name = String::new();
+            (
+                pid,
+                Seen {
+                    process,
+                    parent,
+                    state: 'S',
+                    ticks: 0,
+                    memory: 0,
+                    name,
+                },
+            )
+        };
+        let table = Table(HashMap::from([
+            seen(1, 0),
+            seen(5, 1),
+            seen(4, 5),
+            seen(9, 4),
+            seen(8, 1),
+        ]));
+        let root = Process { pid: 5, start: 1 };
+        let pids: Vec<i32> = table
+            .descendants(&[root])
+            .iter()
+            .map(|seen| seen.process.pid)
+            .collect();
+        assert_eq!(pids, [4, 9]);
+        assert!(
+            table
+                .descendants(&[Process { pid: 5, start: 2 }])
+                .is_empty()
+        );
+    }
+}
