@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Each stage, and those of ours that it may use.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("spec", &["error"]),
     ("seccomp", &["sys", "error"]),
     ("host", &["spec", "seccomp", "sys", "error"]),
@@ -22,6 +22,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
             "preset", "parent", "plan", "child", "host", "spec", "sys", "error",
         ],
     ),
+    ("namespaces", &["changes", "sys", "error"]),
     ("sys", &[]),
 ];
 

@@ -6,6 +6,7 @@ mod agreement;
 mod attempt;
 mod changes;
 mod doctor;
+mod namespaces;
 mod report;
 mod run;
 
@@ -48,6 +49,8 @@ enum Verb {
     Drop(changes::DropLine),
     /// Say what this host allows, why not, and what can be done about it
     Doctor(doctor::DoctorLine),
+    /// Show the namespaces that you can see, by owner, and who is in them
+    Ns(namespaces::NsLine),
 }
 
 /// The verbs that launch a container; they have the same options.
@@ -145,6 +148,7 @@ fn ask_clap(words: &[OsString]) -> anyhow::Result<u8> {
                 Some(Verb::Apply(line)) => changes::apply(&line),
                 Some(Verb::Drop(line)) => changes::drop_stores(&line),
                 Some(Verb::Doctor(line)) => doctor::doctor(&line),
+                Some(Verb::Ns(line)) => namespaces::namespaces(&line),
             }
         }
         Err(error) => misread(&error),
