@@ -124,3 +124,68 @@ impl Facts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_that_could_not_be_opened_is_there_without_an_owner() {
+        let known = Namespace {
+            kind: Kind::User,
+            owner: None,
+            parent: None,
+        };
+        let process = Process {
+            pid: 7,
+            seats: Seats::from([(Kind::User, 1), (Kind::Pid, 2)]),
+            command: None,
+        };
+        let mut facts = Facts {
+            namespaces: BTreeMap::from([(
+                1,
+                Namespace {
+                    owner: Some(9),
+                    ..known
+                },
+            )]),
+            processes: vec![process],
+            ..Facts::default()
+        };
+        facts.complete();
+        let expected = [
+            (
+                1,
+                Namespace {
+                    owner: Some(9),
+                    ..known
+                },
+            ),
+            (
+                2,
+                Namespace {
+                    kind: Kind::Pid,
+                    ..known
+                },
+            ),
+        ];
+        assert_eq!(facts.namespaces, BTreeMap::from(expected));
+    }
+
+    #[test]
+    fn every_namespace_of_this_process_is_found_with_what_is_above_it() {
+        let facts = Facts::gather().unwrap();
+        assert_eq!(facts.own.len(), Kind::ALL.len());
+        for (kind, id) in &facts.own {
+            assert_eq!(facts.namespaces[id].kind, *kind);
+        }
+        for namespace in facts.namespaces.values() {
+            let above = [namespace.owner, namespace.parent];
+            for id in above.into_iter().flatten() {
+                assert!(facts.namespaces.contains_key(&id), "{namespace:?}");
+            }
+        }
+        let pids: Vec<i32> = facts.processes.iter().map(|process| process.pid).collect();
+        assert!(pids.is_sorted() && pids.contains(&(std::process::id() as i32)));
+    }
+}

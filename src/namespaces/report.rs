@@ -183,3 +183,142 @@ fn said(what: &str, range: &Range) -> String {
         to(inside)
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Kind, Place};
+    use super::*;
+
+    fn node(kind: Kind, id: Id, owns: Vec<Node>) -> Node {
+        Node {
+            kind,
+            id,
+            owner: None,
+            parent: None,
+            own: id < 10,
+            containers: Vec::new(),
+            processes: 12,
+            pid: Some(345),
+            command: Some("sleep 9".to_string()),
+            owns,
+        }
+    }
+
+    fn tree(namespaces: Vec<Node>, unreadable: usize) -> Tree {
+        Tree {
+            namespaces,
+            processes: 12,
+            unreadable,
+        }
+    }
+
+    #[test]
+    fn the_tree_is_indented_and_own_ones_are_marked() {
+        let mut empty = node(Kind::User, 11, vec![node(Kind::Net, 12, Vec::new())]);
+        (empty.processes, empty.pid, empty.command) = (0, None, None);
+        let owns = vec![node(Kind::Mnt, 2, Vec::new()), empty];
+        let said = text(&tree(vec![node(Kind::User, 1, owns)], 0));
+        let expected = "\
+NAMESPACE   PROCESSES  PID  COMMAND
+user 1 *           12  345  sleep 9
+  mnt 2 *          12  345  sleep 9
+  user 11           0    -
+    net 12         12  345  sleep 9
+
+* your own: this process is in it
+";
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn containers_have_a_column_where_there_are_any() {
+        let mut marked = node(Kind::Pid, 11, Vec::new());
+        marked.containers = vec!["web".to_string(), "d\nb".to_string()];
+        let said = text(&tree(vec![node(Kind::Pid, 1, Vec::new()), marked], 0));
+        let expected = "\
+NAMESPACE  PROCESSES  PID  CONTAINER  COMMAND
+pid 1 *           12  345             sleep 9
+pid 11            12  345  web, d\\nb  sleep 9
+";
+        assert!(said.starts_with(expected), "{said}");
+    }
+
+    #[test]
+    fn what_is_left_out_is_said_last() {
+        let last = |unreadable| {
+            let said = text(&tree(Vec::new(), unreadable));
+            said.lines().next_back().unwrap().to_string()
+        };
+        assert_eq!(last(0), LEGEND.trim_end());
+        assert_eq!(last(1), "left out: 1 process that may not be looked at");
+        assert_eq!(last(7), "left out: 7 processes that may not be looked at");
+    }
+
+    #[test]
+    fn a_command_line_stays_on_its_line_and_is_cut() {
+        assert_eq!(command(Some("sh -c 'a\n\x1b[0m'")), "sh -c 'a\\n\\x1b[0m'");
+        assert_eq!(command(Some(&"ä".repeat(64))), "ä".repeat(64));
+        assert_eq!(command(Some(&"ä".repeat(65))), "ä".repeat(64) + "...");
+    }
+
+    #[test]
+    fn where_a_process_is_is_said_with_its_ids_in_words() {
+        let place = |kind, id, owner, own| Place {
+            kind,
+            id,
+            owner,
+            parent: None,
+            own,
+            containers: Vec::new(),
+        };
+        let range = |inside, outside, count| Range {
+            inside,
+            outside,
+            count,
+        };
+        let whereabouts = Whereabouts {
+            pid: 345,
+            command: Some("sleep 9".to_string()),
+            nspid: vec![345, 20, 2],
+            namespaces: vec![
+                place(Kind::User, 11, Some(1), false),
+                place(Kind::Net, 3, None, true),
+            ],
+            uid_map: vec![
+                range(0, 1000, 1),
+                range(1, 100000, 65536),
+                range(70000, 70000, 2),
+                range(80000, u32::MAX, 1),
+            ],
+            gid_map: Vec::new(),
+        };
+        let expected = "\
+process 345: sleep 9
+process id 345 here, 20, then 2 in the PID namespaces below
+
+NAMESPACE  OWNER
+user 11    user 1
+net 3 *    -
+
+* your own: this process is in it
+
+user id 0 inside is 1000 outside (1 id)
+user ids 1 to 65536 inside are 100000 to 165535 outside (65536 ids)
+user ids 70000 to 70001 inside are the same outside (2 ids)
+user id 80000 inside is no id outside (1 id)
+no group id inside is one outside
+";
+        assert_eq!(whereabouts_text(&whereabouts), expected);
+    }
+
+    #[test]
+    fn a_map_of_every_id_there_is_is_said_without_overflow() {
+        let range = Range {
+            inside: u32::MAX,
+            outside: 1,
+            count: u32::MAX,
+        };
+        let expected = "user ids 4294967295 to 8589934589 inside are 1 to 4294967295 outside (4294967295 ids)\n";
+        assert_eq!(said("user", &range), expected);
+    }
+}
