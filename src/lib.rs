@@ -24,6 +24,7 @@ pub mod doctor;
 pub mod error;
 pub mod front;
 pub mod host;
+pub mod namespaces;
 pub mod parent;
 pub mod plan;
 pub mod preset;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Each stage, and those of ours that it may use.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("spec", &["error"]),
     ("seccomp", &["sys", "error"]),
     ("host", &["spec", "seccomp", "sys", "error"]),
@@ -25,6 +25,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "preset", "parent", "plan", "child", "host", "spec", "sys", "error",
         ],
     ),
+    ("namespaces", &["changes", "sys", "error"]),
     ("sys", &[]),
 ];
 

@@ -8,6 +8,7 @@ mod changes;
 mod containers;
 mod doctor;
 mod launch;
+mod namespaces;
 mod report;
 mod run;
 
@@ -76,6 +77,8 @@ enum Verb {
     Top(containers::TopLine),
     /// Say what this host allows, why not, and what can be done about it
     Doctor(doctor::DoctorLine),
+    /// Show the namespaces that you can see, by owner, and who is in them
+    Ns(namespaces::NsLine),
 }
 
 /// The verbs that launch a container; they have the same options.
@@ -176,7 +179,7 @@ fn ask_clap(words: &[OsString]) -> anyhow::Result<u8> {
                 Some(Verb::Logs(line)) => containers::logs(&line),
                 Some(Verb::Attach(line)) => containers::attach(&line),
                 Some(Verb::Stop(line)) => containers::stop(&line),
-                Some(Verb::Kill(line)) => containers::kill(&line),
+                Some(Verb::Kill(line)) => containers::signal(&line),
                 Some(Verb::Pause(chosen)) => containers::pause(&chosen),
                 Some(Verb::Resume(chosen)) => containers::resume(&chosen),
                 Some(Verb::Wait(chosen)) => containers::wait(&chosen),
@@ -185,6 +188,7 @@ fn ask_clap(words: &[OsString]) -> anyhow::Result<u8> {
                 Some(Verb::Inspect(line)) => containers::inspect(&line),
                 Some(Verb::Top(line)) => containers::top(&line),
                 Some(Verb::Doctor(line)) => doctor::doctor(&line),
+                Some(Verb::Ns(line)) => namespaces::namespaces(&line),
             }
         }
         Err(error) => misread(&error),

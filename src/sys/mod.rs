@@ -8,6 +8,7 @@
 pub mod alloc;
 mod instruction;
 pub mod landlock;
+pub mod namespace;
 pub mod probe;
 mod raw;
 pub mod seccomp;

@@ -12,7 +12,7 @@ pub use inspect::{InspectLine, inspect};
 pub use list::{ListLine, list};
 pub use logs::{LogsLine, logs};
 pub use stop::{
-    KillLine, RemoveLine, RenameLine, StopLine, kill, pause, remove, rename, resume, stop, wait,
+    KillLine, RemoveLine, RenameLine, StopLine, pause, remove, rename, resume, signal, stop, wait,
 };
 pub use top::{TopLine, top};
 

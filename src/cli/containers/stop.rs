@@ -126,7 +126,7 @@ fn said(known: &Known) -> Result<()> {
 }
 
 /// Sends a signal.
-pub fn kill(line: &KillLine) -> anyhow::Result<u8> {
+pub fn signal(line: &KillLine) -> anyhow::Result<u8> {
     each(line.chosen.found(runs)?, |known| {
         known.running()?;
         match line.signal.0 {
