@@ -20,6 +20,7 @@
 
 pub mod changes;
 pub mod child;
+pub mod container;
 pub mod doctor;
 pub mod error;
 pub mod front;
@@ -33,6 +34,7 @@ pub mod spec;
 pub mod state;
 pub mod sys;
 
+pub use container::{Container, Running};
 pub use error::Error;
 pub use host::Facts;
 pub use parent::{Event, Observer, Outcome};

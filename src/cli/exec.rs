@@ -6,7 +6,7 @@ use rootlet::error::{Error, Result};
 use rootlet::front::line::Line;
 use rootlet::front::request::Request;
 use rootlet::parent::{self, Guest};
-use rootlet::plan::join::Join;
+use rootlet::plan::join::{self, Join, KINDS};
 use rootlet::spec::{Spec, User};
 use rootlet::state::{Details, Known, Name};
 use rootlet::{Facts, Plan};
@@ -48,32 +48,19 @@ impl Asked {
     }
 }
 
-/// The kinds of namespaces: in containers' records, in /proc, and as flags.
-const KINDS: [(&str, &str, i32); 8] = [
-    ("user", "user", libc::CLONE_NEWUSER),
-    ("pid", "pid", libc::CLONE_NEWPID),
-    ("mount", "mnt", libc::CLONE_NEWNS),
-    ("ipc", "ipc", libc::CLONE_NEWIPC),
-    ("uts", "uts", libc::CLONE_NEWUTS),
-    ("cgroup", "cgroup", libc::CLONE_NEWCGROUP),
-    ("net", "net", libc::CLONE_NEWNET),
-    ("time", "time", libc::CLONE_NEWTIME),
-];
-
 /// Executes a command in a container that runs, as confined as its own.
 pub fn exec(line: &Line<'_>) -> anyhow::Result<u8> {
     let Asked { of, mut spec, user } = Asked::new(line)?;
     let known = Known::named(&of.parse::<Name>()?)?;
-    let process = runs(&known)?;
+    runs(&known)?;
     let details = known.folder.details()?;
     if spec.command.is_empty() {
         spec.command.push(shell(&details));
     }
     spec.stdio = details.spec.stdio;
     let guest = Guest::of_container(&known, details.ruleset)?;
-    let own = |kind: &&(&str, &str, i32)| known.record.namespaces.iter().any(|name| name == kind.0);
     let join = Join {
-        flags: others(process, KINDS.iter().filter(own))?,
+        flags: join::flags(&known.record.namespaces),
         details: Some(&details),
         group: known.record.group.as_deref(),
         spec: &spec,
@@ -82,8 +69,8 @@ pub fn exec(line: &Line<'_>) -> anyhow::Result<u8> {
     launch(&join, guest)
 }
 
-/// The command of a container into which one can go.
-fn runs(known: &Known) -> Result<i32> {
+/// Whether one can go into a container.
+fn runs(known: &Known) -> Result<()> {
     known.running()?;
     let name = known.name();
     if known.state() == "paused" {
@@ -95,10 +82,7 @@ fn runs(known: &Known) -> Result<i32> {
             "container {name} was started from another PID namespace, and its processes cannot be seen from here"
         )));
     }
-    match &known.record.status {
-        rootlet::state::Status::Running { process, .. } => Ok(process.pid),
-        _ => Err(Error::usage(format!("container {name} does not run yet"))),
-    }
+    Ok(())
 }
 
 /// Executes a command in the namespaces of a process, without confinement, as nsenter(1) does.
@@ -107,7 +91,7 @@ pub fn enter(line: &Line<'_>) -> anyhow::Result<u8> {
     let wrong = || Error::usage(format!("{of:?} is no process id"));
     let pid: i32 = of.parse().ok().filter(|pid| *pid > 0).ok_or_else(wrong)?;
     let guest = Guest::of_process(pid)?;
-    let flags = others(pid, KINDS.iter())?;
+    let flags = others(pid)?;
     if flags == 0 {
         let said = format!("process {pid} is in no namespace that you are not in");
         return Err(Error::usage(said)
@@ -124,10 +108,10 @@ pub fn enter(line: &Line<'_>) -> anyhow::Result<u8> {
     launch(&join, guest)
 }
 
-/// Which of these namespaces of a process are not this one's.
-fn others<'k>(pid: i32, kinds: impl Iterator<Item = &'k (&'k str, &'k str, i32)>) -> Result<i32> {
+/// Which namespaces of a process are not this one's.
+fn others(pid: i32) -> Result<i32> {
     let mut flags = 0;
-    for (_, file, flag) in kinds {
+    for (_, file, flag) in KINDS {
         let (theirs, own) = (
             format!("/proc/{pid}/ns/{file}"),
             format!("/proc/self/ns/{file}"),

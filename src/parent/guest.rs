@@ -23,7 +23,6 @@ pub struct Guest<'k> {
     ruleset: Option<OwnedFd>,
     /// Whether nothing but this process would end the command with the container.
     sweeps: bool,
-    open: bool,
 }
 
 impl<'k> Guest<'k> {
@@ -39,7 +38,6 @@ impl<'k> Guest<'k> {
             joined: processes::hold(process)?.ok_or_else(none)?,
             ruleset: None,
             sweeps: false,
-            open: false,
         })
     }
 
@@ -57,40 +55,37 @@ impl<'k> Guest<'k> {
         };
         let joined = processes::hold(*process)?.ok_or_else(ended)?;
         let call = known.folder.call()?;
-        call.ask(&Request::Exec)?;
         let sweeps = !known.record.namespaces.iter().any(|name| name == "pid");
-        let mut guest = Guest {
-            container: None,
-            joined,
-            ruleset: None,
-            sweeps,
-            open: true,
-        };
         // The others need not wait: the namespaces end the command with the container.
-        if ruleset || sweeps {
-            match call.answer(Some(PATIENCE))? {
-                Some((Reply::Exec, handed)) => guest.ruleset = handed,
-                Some((Reply::Refused { reason, .. }, _)) => return Err(Error::usage(reason)),
-                Some(_) => {
-                    return Err(Error::broken(
-                        "the container's supervisor does not say whether a command may be executed",
-                    ));
-                }
-                None => return Err(known.silent()),
-            }
-            if ruleset && guest.ruleset.is_none() {
-                return Err(Error::broken(
-                    "the container's supervisor has not handed out the ruleset that its command is under",
-                ));
-            }
+        let answer = ruleset || sweeps;
+        call.ask(&Request::Exec { answer })?;
+        let handed = match answer {
+            true => handed_out(known, &call)?,
+            false => None,
+        };
+        if ruleset && handed.is_none() {
+            return Err(Error::broken(
+                "the container's supervisor has not handed out the ruleset that its command is under",
+            ));
         }
-        guest.container = Some((known, call));
-        Ok(guest)
+        Ok(Guest {
+            container: Some((known, call)),
+            joined,
+            ruleset: handed,
+            sweeps,
+        })
     }
+}
 
-    /// The process by which the namespaces are joined.
-    pub fn joined(&self) -> &OwnedFd {
-        &self.joined
+/// The ruleset of the container's command, if it has one.
+fn handed_out(known: &Known, call: &Call) -> Result<Option<OwnedFd>> {
+    match call.answer(Some(PATIENCE))? {
+        Some((Reply::Exec, handed)) => Ok(handed),
+        Some((Reply::Refused { reason, .. }, _)) => Err(Error::usage(reason)),
+        Some(_) => Err(Error::broken(
+            "the container's supervisor does not say whether a command may be executed",
+        )),
+        None => Err(known.silent()),
     }
 }
 
@@ -105,7 +100,7 @@ impl Companion for Guest<'_> {
     }
 
     fn wanted(&self) -> Vec<PollFd<'_>> {
-        let call = self.container.iter().filter(|_| self.open);
+        let call = self.container.iter().filter(|_| self.sweeps);
         call.map(|(_, call)| PollFd::new(call, PollFlags::IN))
             .collect()
     }
@@ -117,10 +112,8 @@ impl Companion for Guest<'_> {
         let received = self.container.as_ref().map(|(_, call)| call.receive());
         if matches!(received, Some(Ok(Received::Closed) | Err(_))) {
             // The container has ended.
-            self.open = false;
-            if self.sweeps {
-                running.kill();
-            }
+            self.sweeps = false;
+            running.kill();
         }
     }
 

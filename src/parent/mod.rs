@@ -28,7 +28,7 @@ pub use clone::{Side, detach};
 pub use companion::{Companion, Typed};
 pub use group::Usage;
 pub use guest::Guest;
-pub use service::{Listing, Service};
+pub use service::{Listing, Service, details};
 pub use supervise::{GRACE, serve, supervise};
 
 use stdio::{Pipes, Streams};
@@ -42,8 +42,9 @@ use crate::sys::{self, RawFd, RawPid, SignalSet, Stack};
 use channel::Channel;
 use clone::FirstProcess;
 use group::Group;
-use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::process::{WaitId, WaitIdOptions};
+use std::borrow::Cow;
 use std::ffi::c_char;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -90,7 +91,7 @@ impl Observer for () {
 
 /// A container that was started. Dropping it ends the container: the life pipe closes.
 pub struct Running<'a> {
-    plan: &'a Plan,
+    plan: Cow<'a, Plan>,
     /// init, or the command itself where there is no init; as the launcher sees it.
     pid: RawPid,
     _process: FirstProcess<'a>,
@@ -102,11 +103,13 @@ pub struct Running<'a> {
     ready: bool,
     /// The call that the step needs which fails next.
     missing: Option<Fallback>,
-    _uppers: Held<'a>,
+    _uppers: Held,
     streams: Streams,
     group: Option<Group>,
     /// What the command is under, where the launcher has made it.
     ruleset: Option<OwnedFd>,
+    /// The outer side of the command's terminal, which nobody has taken: if it were closed, that would hang up.
+    terminal: Option<OwnedFd>,
 }
 
 /// Starts what `plan` says: makes the new process, writes its id maps and releases it. Set-up goes on inside, in a copy of
@@ -117,6 +120,42 @@ pub struct Running<'a> {
 ///
 /// Where limits need a control group that a systemd has to make, the calling process is moved into it as well.
 pub fn launch<'a>(plan: &'a Plan, trace: bool, observer: &mut dyn Observer) -> Result<Running<'a>> {
+    start(Cow::Borrowed(plan), &[], trace, observer)
+}
+
+/// [`launch`] of a plan that the container keeps.
+///
+/// # Errors
+/// See [`launch`].
+pub fn launch_own(plan: Plan) -> Result<Running<'static>> {
+    start(Cow::Owned(plan), &[], false, &mut ())
+}
+
+/// Executes a command in a container that runs: `plan` is one of [`Plan::join`], `joined` holds somebody who is in it, and
+/// `ruleset` is that of its command.
+///
+/// # Errors
+/// See [`launch`].
+pub fn execute(
+    plan: Plan,
+    joined: BorrowedFd<'_>,
+    ruleset: Option<BorrowedFd<'_>>,
+) -> Result<Running<'static>> {
+    let ruleset = ruleset.map(|ruleset| (crate::plan::join::RULESET, ruleset.as_raw_fd()));
+    let joined = (Slot::JOINED, joined.as_raw_fd());
+    let given: Vec<(Slot, RawFd)> = std::iter::once(joined).chain(ruleset).collect();
+    start(Cow::Owned(plan), &given, false, &mut ())
+}
+
+/// [`launch`], with what the plan's steps find open, by slot.
+fn start<'a>(
+    plan: Cow<'a, Plan>,
+    given: &[(Slot, RawFd)],
+    trace: bool,
+    observer: &mut dyn Observer,
+) -> Result<Running<'a>> {
+    let whole = plan;
+    let plan = &*whole;
     if !plan.pipes.is_empty() {
         return Err(Error::usage(
             "pipes in the place of files need somebody who reads and writes them: supervise",
@@ -127,11 +166,12 @@ pub fn launch<'a>(plan: &'a Plan, trace: bool, observer: &mut dyn Observer) -> R
     let channels = Channels::open(plan, observer)?;
     // No handler of the caller's may run in the copy of it that the new process is.
     let mask = sys::set_signal_mask(SignalSet::ALL);
-    let mut memory = Memory::new(plan, &channels, &[]);
+    let mut memory = Memory::new(plan, &channels, given);
     let (mut task, stack) = memory.task(plan, mask, trace);
     let made = clone::copying(plan.clone_flags, Group::fd(&group), &mut task, stack);
+    drop(memory);
     let held = (uppers, group);
-    let running = release(plan, held, channels, made, observer);
+    let running = release(whole, held, channels, made, observer);
     sys::set_signal_mask(mask);
     running
 }
@@ -263,12 +303,13 @@ impl<'m> Memory<'m> {
 
 /// Writes the id maps of the process that was `made`, and releases it.
 fn release<'a>(
-    plan: &'a Plan,
-    (uppers, group): (Held<'a>, Option<Group>),
+    whole: Cow<'a, Plan>,
+    (uppers, group): (Held, Option<Group>),
     channels: Channels,
     made: std::result::Result<FirstProcess<'a>, rustix::io::Errno>,
     observer: &mut dyn Observer,
 ) -> Result<Running<'a>> {
+    let plan = &*whole;
     let step = ParentStep::Clone {
         flags: plan.clone_flags,
     };
@@ -293,7 +334,7 @@ fn release<'a>(
     };
     let written = entered.and_then(|()| handshake::write_maps(plan, process.pid, &life, observer));
     let mut running = Running {
-        plan,
+        plan: whole,
         pid: process.pid,
         _process: process,
         life: Some(life),
@@ -305,6 +346,7 @@ fn release<'a>(
         streams: pipes.streams,
         group,
         ruleset,
+        terminal: None,
     };
     match written {
         Ok(()) => Ok(running),
@@ -398,16 +440,14 @@ impl Running<'_> {
     /// A step of the set-up that was refused, a set-up that was killed, or a status that went to somebody else: to a
     /// `waitpid(-1, __WALL)` of the calling program, or, without init, to nobody because the program ignores SIGCHLD.
     pub fn wait(mut self, observer: &mut dyn Observer) -> Result<Outcome> {
-        // Kept open: nobody reads it here, but closing it would hang the command's terminal up.
-        let mut _terminal = None;
         while let Some(event) = self.next_event() {
-            observer.event(self.plan, &event);
+            observer.event(&self.plan, &event);
             if let Some(end) = self.ending(&event) {
                 self.tell_usage(observer);
                 return end;
             }
             if let Event::Terminal(outer) = event {
-                _terminal = Some(outer);
+                self.terminal = Some(outer);
             }
         }
         let end = self.silence();
@@ -418,7 +458,7 @@ impl Running<'_> {
     /// Tells what the container has used, if a group has counted it.
     fn tell_usage(&self, observer: &mut dyn Observer) {
         if let Some(group) = self.group.as_ref().filter(|group| group.is_own()) {
-            observer.event(self.plan, &Event::Used(group.usage()));
+            observer.event(&self.plan, &Event::Used(group.usage()));
         }
     }
 
@@ -531,7 +571,7 @@ impl Running<'_> {
         };
         match self.plan.is_trial() {
             true => error,
-            false => hint::add(error.of_kind(kind), self.plan, entry.step, self.missing),
+            false => hint::add(error.of_kind(kind), &self.plan, entry.step, self.missing),
         }
     }
 
@@ -581,7 +621,46 @@ impl Running<'_> {
         self.group.as_ref().map(|group| group.path().to_path_buf())
     }
 
-    fn channel_fd(&self) -> rustix::fd::BorrowedFd<'_> {
+    /// What it does.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The ruleset that the command is under, if it is and has come so far.
+    pub fn ruleset(&self) -> Option<BorrowedFd<'_>> {
+        self.ruleset.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Waits until the command has been executed, and returns its process id, as the launcher sees it. Only once: there is
+    /// one such moment.
+    ///
+    /// # Errors
+    /// When it cannot be executed: see [`Running::wait`].
+    pub fn await_start(&mut self) -> Result<i32> {
+        loop {
+            let Some(event) = self.next_event() else {
+                return match self.ready && self.plan.init.is_empty() {
+                    true => Ok(self.pid),
+                    false => Err(self.silence().err().unwrap_or_else(|| {
+                        Error::broken("the command has ended before it was known that it runs")
+                    })),
+                };
+            };
+            if let Some(end) = self.ending(&event) {
+                return Err(end
+                    .err()
+                    .unwrap_or_else(|| Error::broken("the command has ended")));
+            }
+            match event {
+                Event::Started { pid, .. } => return Ok(pid),
+                Event::Ruleset(ruleset) => self.ruleset = Some(ruleset),
+                Event::Terminal(outer) => self.terminal = Some(outer),
+                _ => {}
+            }
+        }
+    }
+
+    fn channel_fd(&self) -> BorrowedFd<'_> {
         self.channel.as_fd()
     }
 }
@@ -591,6 +670,9 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         if self.reaped.is_none() {
             self.end();
+            // A command that is not yet executed has this memory too, and dies a moment after the process that started it:
+            // in a container that is joined nothing else waits for it. It holds the reports until then.
+            while self.next_event().is_some() {}
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A container that others may ask for: its folder, its log, and the answers to what commands want of its supervisor.
 
 mod client;
-mod details;
+pub mod details;
 mod pause;
 
 use super::companion::{Companion, Typed};
@@ -337,8 +337,9 @@ impl<'s> Service<'s> {
             Request::Attach => client.refuse(&Error::usage(
                 "the container runs in a terminal or a script of its own, and is not detached",
             )),
-            Request::Exec => {
-                client.execute(self.ruleset.as_ref().map(AsFd::as_fd));
+            Request::Exec { answer } => {
+                let ruleset = self.ruleset.as_ref().map(AsFd::as_fd);
+                client.execute(*answer, ruleset);
                 // Most are over in a moment, as most containers are.
                 self.due.get_or_insert(Instant::now() + UNLISTED);
             }

@@ -14,6 +14,7 @@ use crate::plan::{ParentStep, Plan};
 use crate::sys::{self, SignalSet};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 /// How long a command that was asked to end (SIGTERM, at its time limit) has before it is made to (SIGKILL).
@@ -78,7 +79,13 @@ fn supervise_blocked(
     let mut memory = Memory::new(plan, &channels, &companion.given());
     let (mut task, stack) = memory.task(plan, mask, trace);
     let made = clone::sharing(plan.clone_flags, Group::fd(&group), &mut task, stack);
-    let mut running = release(plan, (uppers, group), channels, made, observer)?;
+    let mut running = release(
+        Cow::Borrowed(plan),
+        (uppers, group),
+        channels,
+        made,
+        observer,
+    )?;
     let signals = sys::signalfd(SignalSet::ALL)
         .map_err(|errno| Error::setup("open a descriptor for signals", errno))?;
     let streams = std::mem::take(&mut running.streams);

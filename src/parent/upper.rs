@@ -6,7 +6,7 @@ use crate::plan::{ParentStep, Plan, Upper};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, mkdirat, open, openat};
 use rustix::io::Errno;
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -14,19 +14,19 @@ use std::path::{Path, PathBuf};
 ///
 /// The kernel would let a second overlay write to the same directory, with undefined results (its overlayfs
 /// documentation, "Sharing and copying layers").
-pub struct Held<'a> {
+pub struct Held {
     /// Removed when this is dropped, and before the locks go.
-    _works: Vec<Work<'a>>,
+    _works: Vec<Work>,
     /// Locked as long as they are open.
     _uppers: Vec<File>,
 }
 
-impl<'a> Held<'a> {
+impl Held {
     /// Locks each of them (flock(2)), and makes the work directories that it has to have.
     ///
     /// # Errors
     /// When another container holds one, or it cannot be opened; or its work directory cannot be made.
-    pub fn all_of(plan: &'a Plan, observer: &mut dyn Observer) -> Result<Self> {
+    pub fn all_of(plan: &Plan, observer: &mut dyn Observer) -> Result<Self> {
         let uppers = plan.uppers.iter().map(hold).collect::<Result<_>>()?;
         let works = plan.uppers.iter().filter_map(|upper| upper.work.as_deref());
         let steps = plan
@@ -63,20 +63,23 @@ fn hold(upper: &Upper) -> Result<File> {
 
 /// A work directory that was made for a container, in a directory that is held: it is removed there, whatever has been
 /// renamed meanwhile.
-struct Work<'a> {
+struct Work {
     parent: OwnedFd,
-    name: &'a OsStr,
+    name: OsString,
 }
 
-impl<'a> Work<'a> {
-    fn make(path: &'a Path) -> rustix::io::Result<Self> {
+impl Work {
+    fn make(path: &Path) -> rustix::io::Result<Self> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(Errno::NOENT);
         };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let parent = open(parent, flags, Mode::empty())?;
         match mkdirat(&parent, name, Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(Errno::EXIST) => Ok(Work { parent, name }),
+            Ok(()) | Err(Errno::EXIST) => Ok(Work {
+                parent,
+                name: name.to_os_string(),
+            }),
             Err(errno) => Err(errno),
         }
     }
@@ -86,15 +89,15 @@ impl<'a> Work<'a> {
         use std::fs::{Permissions, remove_dir_all, set_permissions};
         use std::os::unix::fs::PermissionsExt;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let work = openat(&self.parent, self.name, flags, Mode::empty())?;
+        let work = openat(&self.parent, &self.name, flags, Mode::empty())?;
         if let Ok(inner) = openat(&work, "work", flags, Mode::empty()) {
             set_permissions(named(&inner), Permissions::from_mode(0o700))?;
         }
-        remove_dir_all(named(&self.parent).join(self.name))
+        remove_dir_all(named(&self.parent).join(&self.name))
     }
 }
 
-impl Drop for Work<'_> {
+impl Drop for Work {
     fn drop(&mut self) {
         if let Err(error) = self.remove() {
             log::debug!("{} was not removed: {error}", self.name.display());

@@ -17,6 +17,27 @@ use std::path::{Path, PathBuf};
 /// Where the ruleset is that the container's supervisor hands out.
 pub const RULESET: Slot = Slot(Slot::SOURCES);
 
+/// The kinds of namespaces: in reports ([`Enforced::new`]), in /proc/PID/ns, and as flags.
+pub const KINDS: [(&str, &str, i32); 8] = [
+    ("user", "user", libc::CLONE_NEWUSER),
+    ("pid", "pid", libc::CLONE_NEWPID),
+    ("mount", "mnt", libc::CLONE_NEWNS),
+    ("ipc", "ipc", libc::CLONE_NEWIPC),
+    ("uts", "uts", libc::CLONE_NEWUTS),
+    ("cgroup", "cgroup", libc::CLONE_NEWCGROUP),
+    ("net", "net", libc::CLONE_NEWNET),
+    ("time", "time", libc::CLONE_NEWTIME),
+];
+
+/// The flags of these kinds, as reports name them.
+pub fn flags<S: AsRef<str>>(names: &[S]) -> i32 {
+    let named = |(name, ..): &&(&str, &str, i32)| names.iter().any(|it| it.as_ref() == *name);
+    KINDS
+        .iter()
+        .filter(named)
+        .fold(0, |flags, (.., flag)| flags | flag)
+}
+
 /// What is joined, and what for.
 #[derive(Clone, Debug)]
 pub struct Join<'a> {
@@ -77,7 +98,8 @@ impl Plan {
         }
         let raw = tty && facts.terminals[0];
         parent.splice(..0, raw.then_some(ParentStep::KeepTerminal));
-        parent.push(ParentStep::Clone { flags: 0 });
+        let clone_flags = join.clone_flags();
+        parent.push(ParentStep::Clone { flags: clone_flags });
         parent.extend(join.group.map(|_| ParentStep::Release));
         parent.push(ParentStep::Supervise);
         let setup = join.setup(&facts, tty, &ids, &spec, &mut arena)?;
@@ -93,7 +115,7 @@ impl Plan {
             envp,
             candidates,
             slots: slots.count(),
-            clone_flags: 0,
+            clone_flags,
             fallbacks: super::fallbacks(&spec),
             stepped_down: Vec::new(),
             notes: Vec::new(),
@@ -158,6 +180,14 @@ impl Join<'_> {
             },
             ..base
         }
+    }
+
+    /// The new process shares the launcher's memory where it can: see [`super::clone_flags`]. A command that was killed
+    /// together with it holds the other end of the reports until it has gone.
+    fn clone_flags(&self) -> u64 {
+        let alone = self.joins(libc::CLONE_NEWTIME) || !self.joins(libc::CLONE_NEWPID);
+        let memory = if alone { 0 } else { libc::CLONE_VM as u64 };
+        memory | self.group.map_or(0, |_| super::CLONE_INTO_CGROUP)
     }
 
     fn joins(&self, flag: i32) -> bool {

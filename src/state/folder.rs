@@ -97,7 +97,7 @@ impl Folder {
             Err(Errno::NOENT) => return Ok(None),
             Err(errno) => return Err(said(crate::error::Errno::from(errno).to_string())),
         };
-        let mut text = Vec::with_capacity(2048);
+        let mut text = Vec::with_capacity(4096);
         opened
             .read_to_end(&mut text)
             .map_err(|error| said(crate::error::Errno::from(error).to_string()))?;

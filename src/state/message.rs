@@ -43,7 +43,10 @@ pub enum Request {
         columns: u16,
     },
     /// Count this connection as that of a command that is executed in it, until it is closed.
-    Exec,
+    Exec {
+        /// Whether there is to be an answer, with the ruleset of the container's command if it has one.
+        answer: bool,
+    },
 }
 
 /// What is answered.

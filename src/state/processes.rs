@@ -81,8 +81,13 @@ impl Table {
 
 /// Looks at one process; none when there is no such.
 pub fn look(pid: i32) -> Option<Seen> {
-    let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    parse(pid, &String::from_utf8_lossy(&text))
+    use rustix::fs::{CWD, Mode, OFlags, openat};
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let file = openat(CWD, format!("/proc/{pid}/stat"), flags, Mode::empty()).ok()?;
+    // Some fifty numbers and a short name: the kernel gives it whole, in one read.
+    let mut text = [0u8; 2048];
+    let length = rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut text)).ok()?;
+    parse(pid, &String::from_utf8_lossy(&text[..length]))
 }
 
 /// The name is between parentheses, and may have any of them in it: what follows the last one is numbers.

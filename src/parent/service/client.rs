@@ -134,10 +134,10 @@ impl Client {
         self.reply(&Reply::Done);
     }
 
-    /// Hands out the ruleset.
-    pub fn execute(&mut self, ruleset: Option<BorrowedFd<'_>>) {
+    /// Counts it, and hands out the ruleset.
+    pub fn execute(&mut self, answer: bool, ruleset: Option<BorrowedFd<'_>>) {
         self.wants = Wants::Exec;
-        if self.call.reply(&Reply::Exec, ruleset).is_err() {
+        if answer && self.call.reply(&Reply::Exec, ruleset).is_err() {
             self.close();
         }
     }
