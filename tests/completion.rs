@@ -20,8 +20,8 @@ impl Place {
         std::os::unix::fs::symlink(ROOTLET, place.dir.at("bin/rootlet")).unwrap();
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         std::fs::set_permissions(place.dir.at("state"), private).unwrap();
-        place.rootlet(&["run", "-d", "--name", "box", "--", "sleep", "60"]);
-        place.rootlet(&["run", "-d", "--name", "gone", "--", "true"]);
+        place.detach("box", &["sleep", "60"]);
+        place.detach("gone", &["true"]);
         place.rootlet(&["wait", "gone"]);
         place
     }
@@ -36,6 +36,17 @@ impl Place {
             .current_dir(self.dir.at("work"))
             .stdin(Stdio::null());
         command
+    }
+
+    /// Starts a container, whose processes have nothing of the test's open.
+    #[track_caller]
+    fn detach(&self, name: &str, words: &[&str]) {
+        let mut command = self.command("rootlet");
+        let command = command
+            .args(["run", "-d", "--name", name, "--"])
+            .args(words);
+        let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        assert!(status.unwrap().success(), "{command:?}");
     }
 
     #[track_caller]
@@ -93,7 +104,9 @@ fn completes(shell: &dyn Shell) {
     shell.offers_just("rootlet completion ", &["bash", "fish", "zsh"]);
     shell.offers_just("rootlet man renam", &["rename"]);
 
-    for verb in ["stop", "kill", "pause", "unpause", "wait", "top", "attach"] {
+    for verb in [
+        "stop", "kill", "pause", "unpause", "wait", "top", "attach", "exec",
+    ] {
         shell.offers_just(&format!("rootlet {verb} "), &["box"]);
     }
     for verb in ["logs", "rm", "rename", "inspect"] {
@@ -109,6 +122,9 @@ fn completes(shell: &dyn Shell) {
         "rootlet run -- unsh",
         "rootlet sandbox --net none -v /a:/b --rm unsh",
         "rootlet try --net=none -- unsh",
+        "rootlet exec box unsh",
+        "rootlet exec -u keep box -- unsh",
+        "rootlet enter 1 unsh",
     ] {
         shell.offers_also(line, &["unshare"]);
     }
@@ -184,6 +200,7 @@ fn bash_asks_for_the_words_of_a_command_whatever_knows_them() {
         bash.offers_just("rootlet run -- cat ", &["3", "from"]);
         bash.offers_just("rootlet run -d -e A=b -- git -", &["8", "from"]);
         bash.offers_just("rootlet run make --ma", &["2", "from"]);
+        bash.offers_just("rootlet exec box -- make -", &["4", "from"]);
     }
 }
 

@@ -135,10 +135,10 @@ const SEE_ALSO: &str = ".SH SEE ALSO
 \\fBrootlet\\fR(1)
 ";
 
-/// The page without letters that depend on how it is read: roff has a name for each.
+/// The page without letters that not every terminal and reader has.
 fn ascii(page: &str) -> String {
     let mut text = String::new();
-    for letter in page.chars() {
+    for letter in page.replace('…', "...").chars() {
         match letter.is_ascii() {
             true => text.push(letter),
             false => {

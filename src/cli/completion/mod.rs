@@ -66,6 +66,7 @@ impl<'a> Words<'a> {
         let options = verb.get_opts().filter(|option| least(option) > 0);
         let containers = containers(verb);
         let command = positional.iter().position(|word| is_command(word));
+        let command = command.map(|place| place + usize::from(is_led(positional[place])));
         let free = |first: &&Arg| first.get_possible_values().is_empty();
         Words {
             names: verb.get_name_and_visible_aliases(),
@@ -89,6 +90,11 @@ fn containers(verb: &Command) -> Option<&'static str> {
 
 fn is_command(argument: &Arg) -> bool {
     argument.is_trailing_var_arg_set()
+}
+
+/// Whether a word of another kind stands before the command.
+fn is_led(command: &Arg) -> bool {
+    is_command(command) && value_name(command) != "COMMAND"
 }
 
 fn value_name(argument: &Arg) -> &str {
@@ -164,6 +170,9 @@ fn bash(command: Command) -> anyhow::Result<String> {
         if let Some(place) = words.command {
             write!(cases, " command={place}")?;
         }
+        if let Some(words) = values(verb) {
+            write!(cases, " words='{words}'")?;
+        }
         for (name, set) in [("many", words.many), ("files", words.files)] {
             cases += &if set {
                 format!(" {name}=1")
@@ -196,6 +205,7 @@ fn zsh(command: Command) -> anyhow::Result<String> {
                 Some(hint) if first.as_ref() == Some(argument.get_id()) => {
                     argument.value_hint(hint)
                 }
+                _ if is_led(&argument) => argument.value_hint(ValueHint::Other),
                 _ if is_command(&argument) => argument.value_hint(ValueHint::CommandWithArguments),
                 _ => argument,
             }
@@ -204,10 +214,23 @@ fn zsh(command: Command) -> anyhow::Result<String> {
     let script = generated(Zsh, command)?
         .replace(":_users' ", ":_rootlet_containers -q' ")
         .replace(":_hosts' ", ":_rootlet_containers -aq' ")
-        // With three colons the words before the command are not the command's, and then no option is rootlet's.
-        .replace("'*::command -- ", "'(-)*:::command -- ");
+        .lines()
+        .map(with_command)
+        .collect::<String>();
     let (first, rest) = script.split_once('\n').unwrap_or((&script, ""));
     Ok(format!("{first}\n\n{}{rest}", include_str!("rootlet.zsh")))
+}
+
+/// A line of the script for zsh, where a command has all words that follow: then no option is rootlet's any more, and
+/// the words before it are none of the command's.
+fn with_command(line: &str) -> String {
+    if let Some(rest) = line.strip_prefix("'::command -- ") {
+        return format!("'(-)*:::command -- {rest}\n");
+    }
+    match line.starts_with("':command -- ") {
+        true => format!("{line}\n'(-)*:::words -- The command:_cmdambivalent' \\\n"),
+        false => format!("{line}\n"),
+    }
 }
 
 /// Each verb has a line more.

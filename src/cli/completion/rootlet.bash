@@ -1,6 +1,6 @@
 # What may follow a verb, which sets some of these: `containers`, how `rootlet ps` lists those that are meant; `many`, if
-# there may be several; `files`, if it is files; `command`, after how many words a command begins; and `valued`, the
-# options whose value is the next word.
+# there may be several; `words`, if it is one of these; `files`, if it is files; `command`, after how many words a command
+# begins; and `valued`, the options whose value is the next word.
 _rootlet_verb() {
     case $1 in
     # VERBS
@@ -57,7 +57,7 @@ _rootlet_command() {
 
 # What complete calls: the names of containers and the words of a command are found here, the rest above.
 _rootlet_line() {
-    local verb='' containers='' many='' files='' command='' valued=''
+    local verb='' containers='' many='' words='' files='' command='' valued=''
     local ended='' seen=0 at=1 current=$2 previous=$3
     if [[ $current == = ]]; then
         current=
@@ -75,6 +75,8 @@ _rootlet_line() {
     elif [[ $containers && ($many || $seen == 0) ]]; then
         compopt +o default +o bashdefault 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -W "$(rootlet ps "$containers" 2>/dev/null)" -- "$current")
+    elif [[ $words && $seen == 0 ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
     elif [[ ! $files ]]; then
         _rootlet "$1" "$current" "$previous"
     fi

@@ -13,7 +13,7 @@ function __fish_rootlet_rest --argument-names verb place
     set -l ended no
     while set -q words[1]
         set -l word $words[1]
-        if test $ended = no -a "$word" = --
+        if test $ended = no; and test "$word" = --
             set ended yes
         else if test $ended = no; and string match -q -- '-?*' "$word"
             if contains -- $word $valued
@@ -46,5 +46,5 @@ function __fish_rootlet_command
     set -q words[1]
     and set words (string escape -- $words)
     set -a words (commandline -ct)
-    complete -C "$words"
+    complete --do-complete="$words"
 end
