@@ -5,10 +5,12 @@
 mod agreement;
 mod attempt;
 mod changes;
+mod completion;
 mod containers;
 mod doctor;
 mod exec;
 mod launch;
+mod manual;
 mod namespaces;
 mod report;
 mod run;
@@ -85,6 +87,10 @@ enum Verb {
     Doctor(doctor::DoctorLine),
     /// Show the namespaces that you can see, by owner, and who is in them
     Ns(namespaces::NsLine),
+    /// Print what a shell reads to complete rootlet's words, and the names of containers
+    Completion(completion::CompletionLine),
+    /// Print the manual page of rootlet, or of a verb
+    Man(manual::ManLine),
 }
 
 /// The verbs that start a command.
@@ -214,6 +220,8 @@ fn ask_clap(words: &[OsString]) -> anyhow::Result<u8> {
                 Some(Verb::Top(line)) => containers::top(&line),
                 Some(Verb::Doctor(line)) => doctor::doctor(&line),
                 Some(Verb::Ns(line)) => namespaces::namespaces(&line),
+                Some(Verb::Completion(line)) => completion::completion(&line),
+                Some(Verb::Man(line)) => manual::manual(&line),
             }
         }
         Err(error) => misread(&error),
