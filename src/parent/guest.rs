@@ -9,15 +9,22 @@ use crate::state::{Call, Known, Received, Reply, Request, Status, processes};
 use crate::sys::RawFd;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsRawFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the container's supervisor may take to hand out the ruleset.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a command runs before it is counted in the container's list: most are over by then.
+const UNCOUNTED: Duration = Duration::from_millis(30);
+
 /// What a command needs that is executed in a container, and what ties it to that.
 pub struct Guest<'k> {
     /// None for processes that are in no container of rootlet's.
-    container: Option<(&'k Known, Call)>,
+    container: Option<&'k Known>,
+    /// The connection by which the container's supervisor counts the command, and whose end is the container's.
+    call: Option<Call>,
+    /// When the command is to be counted.
+    due: Option<Instant>,
     /// Somebody who is in the namespaces that are joined.
     joined: OwnedFd,
     ruleset: Option<OwnedFd>,
@@ -35,50 +42,75 @@ impl<'k> Guest<'k> {
         let process = processes::identify(pid).ok_or_else(none)?;
         Ok(Guest {
             container: None,
+            call: None,
+            due: None,
             joined: processes::hold(process)?.ok_or_else(none)?,
             ruleset: None,
             sweeps: false,
         })
     }
 
-    /// For a command in a container, with its ruleset if it has one; its supervisor counts it.
+    /// For a command in a container, under its ruleset if it has one.
     ///
     /// # Errors
     /// When the container does not run, or its supervisor does not answer.
     pub fn of_container(known: &'k Known, ruleset: bool) -> Result<Guest<'k>> {
-        let ended = || Error::usage(format!("container {} has ended", known.name()));
+        let name = known.name();
         let Status::Running { process, .. } = &known.record.status else {
-            return Err(Error::usage(format!(
-                "container {} does not run now",
-                known.name()
-            )));
+            return Err(Error::usage(format!("container {name} does not run now")));
         };
+        let ended = || Error::usage(format!("container {name} has ended"));
         let joined = processes::hold(*process)?.ok_or_else(ended)?;
-        let call = known.folder.call()?;
         let sweeps = !known.record.namespaces.iter().any(|name| name == "pid");
-        // The others need not wait: the namespaces end the command with the container.
-        let answer = ruleset || sweeps;
-        call.ask(&Request::Exec { answer })?;
-        let handed = match answer {
-            true => handed_out(known, &call)?,
-            false => None,
+        let mut guest = Guest {
+            container: Some(known),
+            call: None,
+            due: None,
+            joined,
+            ruleset: None,
+            sweeps,
         };
-        if ruleset && handed.is_none() {
+        // The others need not ask: the namespaces end the command with the container.
+        match ruleset || sweeps {
+            true => guest.ruleset = guest.handed_out(known, ruleset)?,
+            false => guest.due = Some(Instant::now() + UNCOUNTED),
+        }
+        Ok(guest)
+    }
+
+    /// Has the command counted, and returns the ruleset of the container's, if that has one.
+    fn handed_out(&mut self, known: &Known, expected: bool) -> Result<Option<OwnedFd>> {
+        let call = known.folder.call()?;
+        call.ask(&Request::Exec { answer: true })?;
+        let handed = handed(known, &call)?;
+        if expected && handed.is_none() {
             return Err(Error::broken(
                 "the container's supervisor has not handed out the ruleset that its command is under",
             ));
         }
-        Ok(Guest {
-            container: Some((known, call)),
-            joined,
-            ruleset: handed,
-            sweeps,
-        })
+        self.call = Some(call);
+        Ok(handed)
+    }
+
+    /// Has the command counted. A supervisor that cannot count it is none that has to know.
+    fn count(&mut self) {
+        self.due = None;
+        let Some(known) = self.container else {
+            return;
+        };
+        let counted = known.folder.call().and_then(|call| {
+            call.ask(&Request::Exec { answer: false })?;
+            Ok(call)
+        });
+        match counted {
+            Ok(call) => self.call = Some(call),
+            Err(error) => log::debug!("{error}"),
+        }
     }
 }
 
-/// The ruleset of the container's command, if it has one.
-fn handed_out(known: &Known, call: &Call) -> Result<Option<OwnedFd>> {
+/// The answer.
+fn handed(known: &Known, call: &Call) -> Result<Option<OwnedFd>> {
     match call.answer(Some(PATIENCE))? {
         Some((Reply::Exec, handed)) => Ok(handed),
         Some((Reply::Refused { reason, .. }, _)) => Err(Error::usage(reason)),
@@ -100,16 +132,22 @@ impl Companion for Guest<'_> {
     }
 
     fn wanted(&self) -> Vec<PollFd<'_>> {
-        let call = self.container.iter().filter(|_| self.sweeps);
-        call.map(|(_, call)| PollFd::new(call, PollFlags::IN))
-            .collect()
+        let call = self.call.iter().filter(|_| self.sweeps);
+        call.map(|call| PollFd::new(call, PollFlags::IN)).collect()
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.due
     }
 
     fn turn(&mut self, running: &mut Running<'_>, happened: &[PollFlags]) {
+        if self.due.is_some_and(|due| due <= Instant::now()) {
+            self.count();
+        }
         if happened.iter().all(|flags| flags.is_empty()) {
             return;
         }
-        let received = self.container.as_ref().map(|(_, call)| call.receive());
+        let received = self.call.as_ref().map(Call::receive);
         if matches!(received, Some(Ok(Received::Closed) | Err(_))) {
             // The container has ended.
             self.sweeps = false;
@@ -120,6 +158,6 @@ impl Companion for Guest<'_> {
     fn is_paused(&self) -> bool {
         self.container
             .as_ref()
-            .is_some_and(|(known, _)| known.folder.is_marked("paused"))
+            .is_some_and(|known| known.folder.is_marked("paused"))
     }
 }

@@ -341,7 +341,7 @@ impl<'s> Service<'s> {
                 let ruleset = self.ruleset.as_ref().map(AsFd::as_fd);
                 client.execute(*answer, ruleset);
                 // Most are over in a moment, as most containers are.
-                self.due.get_or_insert(Instant::now() + UNLISTED);
+                self.due.get_or_insert(Instant::now());
             }
             Request::Resize { rows, columns } => self.typed.push_back(Typed::Size(*rows, *columns)),
             Request::Signal { .. } | Request::Kill | Request::Pause | Request::Resume => {
