@@ -42,9 +42,8 @@ fn of_verb<'a>(command: &'a Command, verb: &str) -> Result<&'a Command> {
 }
 
 fn write_all(command: &Command, dir: &Path) -> Result<()> {
-    let refused = |what: &str, path: &Path, error| {
-        Error::setup(format!("{what} {path:?}"), io::Error::from(error))
-    };
+    let refused =
+        |what: &str, path: &Path, error: io::Error| Error::setup(format!("{what} {path:?}"), error);
     std::fs::create_dir_all(dir).map_err(|error| refused("make the directory", dir, error))?;
     for about in std::iter::once(command).chain(command.get_subcommands()) {
         let path = dir.join(name(about) + ".1");
