@@ -7,7 +7,10 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("spec", &["error"]),
     ("seccomp", &["sys", "error"]),
     ("host", &["spec", "seccomp", "sys", "error"]),
-    ("plan", &["spec", "host", "seccomp", "child", "error"]),
+    (
+        "plan",
+        &["spec", "state", "host", "seccomp", "child", "error"],
+    ),
     ("child", &["sys"]),
     (
         "parent",

@@ -101,6 +101,8 @@ pub struct Task<'a> {
     pub old_root: bool,
     /// Whether signal handlers of the calling program are still installed in the new process.
     pub handlers: bool,
+    /// Whether [`Slot::JOINED`] is this process itself.
+    pub holds_itself: bool,
     /// init's pid, for the command's tie; and the command's, once init has started it. Both as init sees them.
     pub init_pid: RawPid,
     /// See `init_pid`.

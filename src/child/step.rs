@@ -58,8 +58,11 @@ impl Slot {
     pub const CHILDREN: Slot = Slot(3);
     /// init's descriptor for the ends of its children (signalfd).
     pub const ENDED: Slot = Slot(4);
+    /// A process of the container that is joined (pidfd); then this process itself, for the tie of the command that it starts
+    /// there.
+    pub const JOINED: Slot = Slot(5);
     /// The first of the slots that the sources of mounts get.
-    pub const SOURCES: u16 = 5;
+    pub const SOURCES: u16 = 6;
 }
 
 /// A step of a list, with what the user's `Try` allows in its place.
@@ -81,8 +84,18 @@ pub enum Step {
     /// prctl(PR_SET_PDEATHSIG, 0), for an init that must not be killed: PDEATHSIG comes when the launching *thread* ends,
     /// and an init without a PID namespace has to end the others first. From here on the life pipe alone tells.
     Untie,
-    /// As [`Step::Tie`], for the command under an init that has no PID namespace to take everything down with it.
+    /// As [`Step::Tie`], for the command under an init that has no PID namespace to take everything down with it, or under
+    /// a process outside ([`Step::HoldOneself`]).
     TieToInit,
+    /// setns(2) by a process of a container (Linux 5.8): enters its namespaces, all at a time or none. From then on this
+    /// process has every capability over those that belong to the container's user namespace.
+    JoinNamespaces {
+        /// Which: CLONE_NEW*.
+        flags: i32,
+    },
+    /// pidfd_open(2) of this process itself: the command, which is born in another PID namespace and sees no parent there
+    /// (getppid() is 0), looks by it whether this process is still alive.
+    HoldOneself,
     /// close_range(2) around what is kept: nothing of the caller's that was not asked for comes along.
     CloseOthers,
     /// Sets what a signal does: before init waits for children (SIGCHLD ignored would lose their status), and before the

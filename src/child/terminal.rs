@@ -16,8 +16,12 @@ use crate::sys::{self, RawFd};
 
 /// Opens a pseudo-terminal, sends its outer side to the launcher and keeps the inner one in its slot.
 pub fn open_terminal(task: &mut Task<'_>) -> Result<(), Errno> {
-    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    // In a container that runs already this name may lead to anything: to a pipe, which would be waited for.
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let outer = ::rustix::fs::open(c"/dev/ptmx", flags, Mode::empty())?;
+    if ::rustix::fs::fstat(&outer)?.st_rdev != ::rustix::fs::makedev(5, 2) {
+        return Err(Errno::NOTTY);
+    }
     ::rustix::pty::unlockpt(&outer)?;
     // By the descriptor, not by name: nobody can put another file in its place (TIOCGPTPEER, Linux 4.13).
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;

@@ -2,9 +2,11 @@
 
 use ::core::prelude::rust_2024::*;
 use ::rustix::event::{PollFd, PollFlags, poll};
+use ::rustix::fd::BorrowedFd;
 use ::rustix::fs::{Access, CWD, Mode, OFlags};
 use ::rustix::io::Errno;
-use ::rustix::process::{DumpableBehavior, Signal};
+use ::rustix::process::{DumpableBehavior, PidfdFlags, Signal};
+use ::rustix::thread::ThreadNameSpaceType;
 
 use super::record::{Kind, Place, Process};
 use super::step::{Entry, FAILED, Fallback, FilterOf, Question, Slot, Step, Text};
@@ -80,6 +82,17 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             ::rustix::process::set_parent_process_death_signal(::core::option::Option::None)
         }
         Step::TieToInit => tie_to_init(task),
+        Step::JoinNamespaces { flags } => ::rustix::thread::move_into_thread_name_spaces(
+            borrow(task.slot(Slot::JOINED)),
+            ThreadNameSpaceType::from_bits_retain(flags as u32),
+        ),
+        Step::HoldOneself => {
+            let own =
+                ::rustix::process::pidfd_open(::rustix::process::getpid(), PidfdFlags::empty())?;
+            task.set_slot(Slot::JOINED, ::rustix::fd::IntoRawFd::into_raw_fd(own));
+            task.holds_itself = true;
+            Ok(())
+        }
         Step::CloseOthers => close_others(task),
         Step::SetSignal { signal, ignore } => sys::set_signal_disposition(
             signal,
@@ -286,8 +299,20 @@ fn tie(task: &Task<'_>) -> Result<(), Errno> {
 
 fn tie_to_init(task: &Task<'_>) -> Result<(), Errno> {
     ::rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    if task.holds_itself {
+        return is_alive(borrow(task.slot(Slot::JOINED)));
+    }
     match ::rustix::process::getppid() {
         Some(parent) if parent.as_raw_nonzero().get() == task.init_pid => Ok(()),
+        _ => sys::exit(FAILED),
+    }
+}
+
+/// Whether the process of this descriptor is; if not, this one ends.
+fn is_alive(process: BorrowedFd<'_>) -> Result<(), Errno> {
+    let mut ended = [PollFd::from_borrowed_fd(process, PollFlags::IN)];
+    match poll(&mut ended, Some(&::rustix::time::Timespec::default()))? {
+        0 => Ok(()),
         _ => sys::exit(FAILED),
     }
 }

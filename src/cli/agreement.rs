@@ -2,7 +2,7 @@
 
 use super::{command, launch_line};
 use clap::parser::ValueSource;
-use rootlet::front::flags::{FLAGS, Flag, TRY, Value};
+use rootlet::front::flags::{FLAGS, Flag, Value, Verb};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
@@ -22,7 +22,12 @@ fn by_clap(command: &mut clap::Command, words: &[OsString]) -> Option<Parts> {
     let Some((verb, matches)) = matches.subcommand() else {
         return Some((verbose, Vec::new(), Vec::new()));
     };
-    let known = |flag: &&Flag| verb == "try" || flag.heading != TRY;
+    let verb = match verb {
+        "try" => Verb::Try,
+        "exec" | "enter" => Verb::Exec,
+        _ => Verb::Run,
+    };
+    let known = |flag: &&Flag| flag.is_of(verb);
     let given = |flag: &&Flag| matches.value_source(flag.long) == Some(ValueSource::CommandLine);
     let mut options = Vec::new();
     for flag in FLAGS.iter().filter(known).filter(given) {
@@ -158,7 +163,9 @@ fn line(numbers: &mut Numbers) -> Vec<OsString> {
     if !numbers.one_in(10) {
         words.push(
             numbers
-                .pick(&["run", "run", "sandbox", "try", "try", "ru", "runs", ""])
+                .pick(&[
+                    "run", "run", "sandbox", "try", "try", "exec", "enter", "ru", "runs", "",
+                ])
                 .into(),
         );
     }

@@ -4,7 +4,7 @@ use super::report::Report;
 use rootlet::error::{Error, Result};
 use rootlet::front::request::{Request, Restart};
 use rootlet::parent::{self, Listing, Service, Side};
-use rootlet::spec::{Size, Spec, Stdio, Tty};
+use rootlet::spec::{Size, Spec};
 use rootlet::{Outcome, Plan};
 use rustix::fd::OwnedFd;
 use rustix::io::retry_on_intr;
@@ -19,14 +19,6 @@ const DELAYS: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(6
 
 /// A command that has run so long did not fail at once: the wait begins anew.
 const RUNS_WELL: Duration = Duration::from_secs(10);
-
-/// What a detached container has in the place of what its caller has.
-pub fn detach(spec: &mut Spec) {
-    spec.stdio = Stdio::Pipe;
-    if spec.tty == Tty::Auto {
-        spec.tty = Tty::Never;
-    }
-}
 
 /// What is launched, and by whom.
 pub struct Launch<'r> {

@@ -7,6 +7,7 @@ mod attempt;
 mod changes;
 mod containers;
 mod doctor;
+mod exec;
 mod launch;
 mod namespaces;
 mod report;
@@ -15,6 +16,7 @@ mod run;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 use rootlet::error::{Errno, Error};
+use rootlet::front::flags::Verb as Options;
 use rootlet::front::line::{Line, Unread};
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -52,6 +54,10 @@ enum Verb {
     /// List the containers that run
     #[command(visible_alias = "list")]
     Ps(containers::ListLine),
+    /// Run a command in a container that runs, as confined as its own
+    Exec,
+    /// Run a command in the namespaces of any process of yours
+    Enter,
     /// Print what a detached container has written
     Logs(containers::LogsLine),
     /// Show what a detached container writes from now on
@@ -81,12 +87,14 @@ enum Verb {
     Ns(namespaces::NsLine),
 }
 
-/// The verbs that launch a container; they have the same options.
+/// The verbs that start a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Launch {
     Run,
     Sandbox,
     Try,
+    Exec,
+    Enter,
 }
 
 /// Reads the command line, does what it says, and returns the exit status.
@@ -113,6 +121,8 @@ fn carried_out(words: &[OsString]) -> anyhow::Result<u8> {
                 Launch::Run => run::run(&line),
                 Launch::Sandbox => run::sandbox(&line),
                 Launch::Try => attempt::attempt(&line),
+                Launch::Exec => exec::exec(&line),
+                Launch::Enter => exec::enter(&line),
             }
         }
         Err(Unread) => ask_clap(words),
@@ -132,11 +142,22 @@ fn launch_line(words: &[OsString]) -> Result<(usize, Launch, Line<'_>), Unread> 
     let (launch, line) = match rest {
         [] => (Launch::Run, Line::default()),
         [end] if end == "--" => (Launch::Run, Line::default()),
-        [verb, rest @ ..] if verb == "run" => (Launch::Run, Line::read(rest, false)?),
-        [verb, rest @ ..] if verb == "sandbox" => (Launch::Sandbox, Line::read(rest, false)?),
-        [verb, rest @ ..] if verb == "try" => (Launch::Try, Line::read(rest, true)?),
-        _ => return Err(Unread),
+        [verb, rest @ ..] => {
+            let (launch, options) = match verb.as_bytes() {
+                b"run" => (Launch::Run, Options::Run),
+                b"sandbox" => (Launch::Sandbox, Options::Run),
+                b"try" => (Launch::Try, Options::Try),
+                b"exec" => (Launch::Exec, Options::Exec),
+                b"enter" => (Launch::Enter, Options::Exec),
+                _ => return Err(Unread),
+            };
+            (launch, Line::read(rest, options)?)
+        }
     };
+    // Whose command it is comes first.
+    if matches!(launch, Launch::Exec | Launch::Enter) && line.command.is_empty() {
+        return Err(Unread);
+    }
     Ok((verbose, launch, line))
 }
 
@@ -157,6 +178,8 @@ fn command() -> clap::Command {
         .mut_subcommand("run", |run| run.defer(run::command))
         .mut_subcommand("sandbox", |sandbox| sandbox.defer(run::sandbox_command))
         .mut_subcommand("try", |attempt| attempt.defer(run::try_command))
+        .mut_subcommand("exec", |exec| exec.defer(exec::exec_command))
+        .mut_subcommand("enter", |enter| enter.defer(exec::enter_command))
 }
 
 #[cold]
@@ -168,9 +191,11 @@ fn ask_clap(words: &[OsString]) -> anyhow::Result<u8> {
             start_log(cli.verbose.into());
             match cli.verb {
                 // Half of a line is worse than none.
-                None | Some(Verb::Run | Verb::Sandbox | Verb::Try) => anyhow::bail!(
-                    "this command line is read in two ways, which is a mistake of rootlet's: nothing was done"
-                ),
+                None | Some(Verb::Run | Verb::Sandbox | Verb::Try | Verb::Exec | Verb::Enter) => {
+                    anyhow::bail!(
+                        "this command line is read in two ways, which is a mistake of rootlet's: nothing was done"
+                    )
+                }
                 Some(Verb::Changes(line)) => changes::changes(&line),
                 Some(Verb::Diff(chosen)) => changes::diff(&chosen),
                 Some(Verb::Apply(line)) => changes::apply(&line),

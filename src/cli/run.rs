@@ -6,7 +6,7 @@ use super::written;
 use clap::builder::{OsStringValueParser, PossibleValuesParser};
 use clap::{Arg, ArgAction, Command};
 use rootlet::error::{Error, Kind};
-use rootlet::front::flags::{FLAGS, Flag, TRY, Value};
+use rootlet::front::flags::{FLAGS, Flag, Value, Verb};
 use rootlet::front::line::Line;
 use rootlet::front::request::{Format, Request};
 use rootlet::front::spec_file;
@@ -20,32 +20,55 @@ use rootlet::{Facts, Plan, Spec};
 /// The command that clap knows by the same options. It never runs anything: it has the words for help and for what is
 /// wrong with a line that [`Line::read`] does not read.
 pub fn command(command: Command) -> Command {
-    with_options(command, "run").after_help(EXAMPLES)
+    with_options(command, "run", Verb::Run).after_help(EXAMPLES)
 }
 
 /// The same for `rootlet sandbox`.
 pub fn sandbox_command(command: Command) -> Command {
-    with_options(command, "sandbox").after_help(SANDBOX_EXAMPLES)
+    with_options(command, "sandbox", Verb::Run).after_help(SANDBOX_EXAMPLES)
 }
 
 /// The same for `rootlet try`.
 pub fn try_command(command: Command) -> Command {
-    with_options(command, "try").after_help(TRY_EXAMPLES)
+    with_options(command, "try", Verb::Try).after_help(TRY_EXAMPLES)
 }
 
-fn with_options(command: Command, verb: &str) -> Command {
-    let known = |flag: &&Flag| verb == "try" || flag.heading != TRY;
-    command
-        .override_usage(format!("rootlet {verb} [OPTIONS] [--] [COMMAND [ARG]...]"))
-        .args(FLAGS.iter().filter(known).map(argument))
-        .arg(
-            Arg::new("command")
-                .value_name("COMMAND")
-                .help("The command and its arguments [default: $SHELL, else /bin/sh]")
-                .action(ArgAction::Append)
-                .trailing_var_arg(true)
-                .value_parser(OsStringValueParser::new()),
-        )
+/// The same for `rootlet exec` and `enter`, whose command comes after `whose`.
+pub fn exec_command(
+    command: Command,
+    name: &str,
+    whose: &'static str,
+    help: &'static str,
+) -> Command {
+    options(command, Verb::Exec)
+        .override_usage(format!(
+            "rootlet {name} [OPTIONS] {whose} [--] [COMMAND [ARG]...]"
+        ))
+        .arg(words(whose, help).required(true))
+}
+
+fn with_options(command: Command, name: &str, verb: Verb) -> Command {
+    options(command, verb)
+        .override_usage(format!("rootlet {name} [OPTIONS] [--] [COMMAND [ARG]...]"))
+        .arg(words(
+            "COMMAND",
+            "The command and its arguments [default: $SHELL, else /bin/sh]",
+        ))
+}
+
+fn options(command: Command, verb: Verb) -> Command {
+    let known = FLAGS.iter().filter(|flag| flag.is_of(verb));
+    command.args(known.map(argument))
+}
+
+/// What follows the options.
+fn words(name: &'static str, help: &'static str) -> Arg {
+    Arg::new("command")
+        .value_name(name)
+        .help(help)
+        .action(ArgAction::Append)
+        .trailing_var_arg(true)
+        .value_parser(OsStringValueParser::new())
 }
 
 const EXAMPLES: &str = "Examples:
@@ -128,16 +151,13 @@ pub fn sandbox(line: &Line<'_>) -> anyhow::Result<u8> {
 
 /// Prints, explains or launches what was asked for, and returns the exit status.
 pub fn carry_out(request: Request) -> anyhow::Result<u8> {
-    let Request { mut spec, .. } = request;
+    let Request { spec, .. } = request;
     let request = Request {
         spec: Spec::default(),
         ..request
     };
     if request.print_spec {
         return print(&spec_file::print(&spec)?);
-    }
-    if request.detach {
-        launch::detach(&mut spec);
     }
     let facts = Facts::gather(&spec)?;
     let facts = if request.detach {

@@ -67,7 +67,19 @@ pub enum Value {
 }
 
 /// The heading of the options that `rootlet try` has alone.
-pub const TRY: &str = "Try";
+const TRY: &str = "Try";
+
+/// The verbs that start a command, by the options that they have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verb {
+    /// `rootlet run` and `sandbox`.
+    #[default]
+    Run,
+    /// `rootlet try`.
+    Try,
+    /// `rootlet exec` and `enter`: the container is there already, and what it is.
+    Exec,
+}
 
 /// Every option of `rootlet run`, `sandbox` and `try`, in the order of its help.
 #[rustfmt::skip] // one option looks like the other
@@ -278,6 +290,15 @@ pub static FLAGS: &[Flag] = &[
 ];
 
 impl Flag {
+    /// Whether a verb has this option.
+    pub fn is_of(&self, verb: Verb) -> bool {
+        match verb {
+            Verb::Run => self.heading != TRY,
+            Verb::Try => true,
+            Verb::Exec => ["user", "env", "env-file", "workdir", "tty"].contains(&self.long),
+        }
+    }
+
     const fn new(
         heading: &'static str,
         long: &'static str,

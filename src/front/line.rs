@@ -3,7 +3,7 @@
 //! It knows what is right, and has no words for what is wrong: the program asks clap then, which knows the same options
 //! and has them. To ask it at every launch would take a seventh of the time.
 
-use super::flags::{FLAGS, Flag, TRY, Value};
+use super::flags::{FLAGS, Flag, Value, Verb};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::slice::Iter;
@@ -11,8 +11,8 @@ use std::slice::Iter;
 /// A command line of `rootlet run` in its parts.
 #[derive(Debug, Default)]
 pub struct Line<'a> {
-    /// Whether the options of `rootlet try` are known too.
-    tries: bool,
+    /// Whose options are known.
+    verb: Verb,
     /// The options with their values, in their order; a switch has an empty value.
     pub options: Vec<(&'static Flag, &'a OsStr)>,
     /// The command and its arguments.
@@ -24,14 +24,14 @@ pub struct Line<'a> {
 pub struct Unread;
 
 impl<'a> Line<'a> {
-    /// Reads the words that follow the verb; `tries` says that it is `try`, which has more options. `--`, or the first word that is no option, ends the options.
+    /// Reads the words that follow the verb. `--`, or the first word that is no option, ends the options.
     ///
     /// # Errors
     /// [`Unread`] for an option that is not known or is there too often, and a value that is missing or is none of the
     /// option's words. Whether any other value has a meaning is seen by [`super::request::Request::new`].
-    pub fn read(words: &'a [OsString], tries: bool) -> Result<Self, Unread> {
+    pub fn read(words: &'a [OsString], verb: Verb) -> Result<Self, Unread> {
         let mut line = Line {
-            tries,
+            verb,
             ..Line::default()
         };
         let mut rest = words.iter();
@@ -48,10 +48,8 @@ impl<'a> Line<'a> {
     }
 
     fn flags(&self) -> impl Iterator<Item = &'static Flag> + use<> {
-        let tries = self.tries;
-        FLAGS
-            .iter()
-            .filter(move |flag| tries || flag.heading != TRY)
+        let verb = self.verb;
+        FLAGS.iter().filter(move |flag| flag.is_of(verb))
     }
 
     /// Whether the option `long` is there.
@@ -142,7 +140,7 @@ mod tests {
     /// The options as `NAME=VALUE`, and the command.
     fn read(line: &str) -> Option<(String, String)> {
         let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        let line = Line::read(&words, false).ok()?;
+        let line = Line::read(&words, Verb::Run).ok()?;
         let option =
             |&(flag, value): &(&Flag, &OsStr)| format!("{}={}", flag.long, value.display());
         let options: Vec<String> = line.options.iter().map(option).collect();
@@ -240,7 +238,7 @@ mod tests {
     #[test]
     fn bytes_that_are_no_utf8_pass() {
         let words = words(&[b"-v/\xff", b"--env=\xfe", b"-w", b"\xfd", b"\xfc"]);
-        let line = Line::read(&words, false).unwrap();
+        let line = Line::read(&words, Verb::Run).unwrap();
         let values: Vec<&[u8]> = line
             .options
             .iter()
@@ -253,6 +251,6 @@ mod tests {
     }
 
     fn read_bytes(word: &[u8]) -> Result<usize, Unread> {
-        Line::read(&words(&[word]), false).map(|line| line.options.len())
+        Line::read(&words(&[word]), Verb::Run).map(|line| line.options.len())
     }
 }

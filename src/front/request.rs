@@ -132,7 +132,7 @@ impl Request {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::front::flags::{FLAGS, Flag, Value};
+    use crate::front::flags::{FLAGS, Flag, Value, Verb};
     use crate::spec::{
         AbstractSockets, Capability, Landlock, Limits, MemorySwap, Missing, Mount, Net, Proc, Root,
         Rung, Seccomp, Share, Size, Stdio, Tty, User, WhenRefused,
@@ -142,7 +142,7 @@ mod tests {
 
     fn request<W: Into<OsString> + Clone>(words: &[W]) -> Result<Request> {
         let words: Vec<OsString> = words.iter().cloned().map(Into::into).collect();
-        Request::new(&Line::read(&words, true).unwrap(), Spec::default())
+        Request::new(&Line::read(&words, Verb::Try).unwrap(), Spec::default())
     }
 
     fn spec(line: &str) -> Spec {

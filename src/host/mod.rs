@@ -48,6 +48,8 @@ pub struct Facts {
     pub one_output: bool,
     /// Whether the caller's session has a terminal, which sends signals to process groups.
     pub controlling_terminal: bool,
+    /// Whether nobody is there to whom standard input, output and error belong, so that pipes stand for all of them.
+    pub detached: bool,
     /// How many files may be open: the soft limit.
     pub open_files: u64,
     /// How many files may be open: the hard limit.
@@ -107,6 +109,7 @@ impl Facts {
             ],
             one_output: is_same(rustix::stdio::stdout(), rustix::stdio::stderr())?,
             controlling_terminal: has_controlling_terminal()?,
+            detached: false,
             open_files,
             most_open_files,
             ignores_sigchld: sys::signal_disposition(libc::SIGCHLD)
@@ -134,6 +137,7 @@ impl Facts {
             terminals: [false; 3],
             one_output: false,
             controlling_terminal: false,
+            detached: true,
             ..self
         }
     }

@@ -1,7 +1,8 @@
 //! What a supervisor does beside watching its command.
 
 use super::{Event, Running};
-use crate::plan::Plan;
+use crate::child::step::Slot;
+use crate::sys::RawFd;
 use rustix::event::PollFd;
 use rustix::event::PollFlags;
 use rustix::fd::OwnedFd;
@@ -10,6 +11,11 @@ use std::time::Instant;
 /// Served in the same loop as the command: [`Service`](super::Service) for a container that others may ask for,
 /// [`Guest`](super::Guest) for a command in somebody else's.
 pub trait Companion {
+    /// Descriptors that the plan's steps find open, by slot.
+    fn given(&self) -> Vec<(Slot, RawFd)> {
+        Vec::new()
+    }
+
     /// Something happened inside.
     fn event(&mut self, _running: &Running<'_>, _event: &Event) {}
 
@@ -59,10 +65,3 @@ pub enum Typed {
 
 /// Nothing.
 impl Companion for () {}
-
-/// The plan's arena has the command's environment: each variable as `K=V`.
-pub(super) fn environment(plan: &Plan) -> impl Iterator<Item = &[u8]> {
-    plan.envp
-        .iter()
-        .map(|&text| plan.arena.get(text).to_bytes())
-}

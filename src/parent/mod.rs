@@ -10,6 +10,7 @@ mod channel;
 mod clone;
 mod companion;
 mod group;
+mod guest;
 mod handshake;
 mod hint;
 mod listener;
@@ -26,6 +27,7 @@ pub use channel::Event;
 pub use clone::{Side, detach};
 pub use companion::{Companion, Typed};
 pub use group::Usage;
+pub use guest::Guest;
 pub use service::{Listing, Service};
 pub use supervise::{GRACE, serve, supervise};
 
@@ -125,7 +127,7 @@ pub fn launch<'a>(plan: &'a Plan, trace: bool, observer: &mut dyn Observer) -> R
     let channels = Channels::open(plan, observer)?;
     // No handler of the caller's may run in the copy of it that the new process is.
     let mask = sys::set_signal_mask(SignalSet::ALL);
-    let mut memory = Memory::new(plan, &channels);
+    let mut memory = Memory::new(plan, &channels, &[]);
     let (mut task, stack) = memory.task(plan, mask, trace);
     let made = clone::copying(plan.clone_flags, Group::fd(&group), &mut task, stack);
     let held = (uppers, group);
@@ -184,7 +186,8 @@ struct Memory<'m> {
 }
 
 impl<'m> Memory<'m> {
-    fn new(plan: &'m Plan, channels: &Channels) -> Memory<'m> {
+    /// `given` is what the plan's steps find open, by slot.
+    fn new(plan: &'m Plan, channels: &Channels, given: &[(Slot, RawFd)]) -> Memory<'m> {
         let [life, records] = channels.inside.each_ref().map(AsRawFd::as_raw_fd);
         let mut slots = vec![-1; usize::from(plan.slots)];
         slots[usize::from(Slot::LIFE.0)] = life;
@@ -197,6 +200,10 @@ impl<'m> Memory<'m> {
         if let Some((slot, ruleset)) = plan.ruleset().zip(channels.ruleset.as_ref()) {
             slots[usize::from(slot.0)] = ruleset.as_raw_fd();
             keep.push(ruleset.as_raw_fd());
+        }
+        for &(slot, fd) in given {
+            slots[usize::from(slot.0)] = fd;
+            keep.push(fd);
         }
         keep.sort_unstable();
         Memory {
@@ -245,6 +252,7 @@ impl<'m> Memory<'m> {
             sealed: true,
             old_root: true,
             handlers: false,
+            holds_itself: false,
             init_pid: 0,
             command_pid: 0,
             executed: false,
@@ -409,7 +417,7 @@ impl Running<'_> {
 
     /// Tells what the container has used, if a group has counted it.
     fn tell_usage(&self, observer: &mut dyn Observer) {
-        if let Some(group) = &self.group {
+        if let Some(group) = self.group.as_ref().filter(|group| group.is_own()) {
             observer.event(self.plan, &Event::Used(group.usage()));
         }
     }

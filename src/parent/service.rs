@@ -1,26 +1,23 @@
 //! A container that others may ask for: its folder, its log, and the answers to what commands want of its supervisor.
 
 mod client;
+mod details;
 mod pause;
 
-use super::companion::{self, Companion, Typed};
+use super::companion::{Companion, Typed};
 use super::{Event, Outcome, Running};
-use crate::child::step::Step;
 use crate::error::{Errno, Error, Result};
 use crate::plan::Plan;
-use crate::spec::{Seccomp, Spec};
+use crate::spec::Spec;
 use crate::state::log::{self, Writer};
 use crate::state::{
-    Details, End, Held, Name, Process, Record, Reply, Request, Status, Word, milliseconds,
-    processes,
+    End, Held, Name, Process, Record, Reply, Request, Status, milliseconds, processes,
 };
 use client::{Client, Heard};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::net::SocketFlags;
 use std::collections::{BTreeMap, VecDeque};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long a command runs before it is listed, where nobody has given it a name: most are over by then, and need not
@@ -212,8 +209,9 @@ impl<'s> Service<'s> {
     fn list(&mut self) -> Result<()> {
         self.record.supervisor = own_process()?;
         self.record.pid_namespace = processes::own_namespace()?;
-        let details = self.details()?;
-        let held = Held::make(self.listing.name.as_ref(), &self.record, &details)?;
+        let details = details::of(self.plan, self.spec);
+        let story = details::story(self.plan, &self.stepped_down)?;
+        let held = Held::make(self.listing.name.as_ref(), &self.record, &details, &story)?;
         let listening = held.listen().and_then(|listener| {
             let log = self.listing.detached.then(|| -> std::io::Result<Writer> {
                 let directory = held.folder().as_fd().try_clone_to_owned()?;
@@ -234,44 +232,6 @@ impl<'s> Service<'s> {
                 Err(error)
             }
         }
-    }
-
-    fn details(&self) -> Result<Details> {
-        let json =
-            |error: serde_json::Error| Error::broken(format!("write down the plan: {error}"));
-        let plan = self.plan;
-        let directory = plan.setup.iter().rev().find_map(|entry| match entry.step {
-            Step::ChangeDirectory { path } => Some(plan.arena.get(path).to_bytes()),
-            _ => None,
-        });
-        let of_file = matches!(self.spec.seccomp, Seccomp::File(_));
-        let filter = plan.listened.as_ref().unwrap_or(&plan.filters[0]);
-        let instructions = || {
-            filter
-                .iter()
-                .map(|it| (it.code, it.jt, it.jf, it.k))
-                .collect()
-        };
-        Ok(Details {
-            spec: Details::written(self.spec),
-            ids: plan.ids,
-            changes_ids: plan
-                .setup
-                .iter()
-                .any(|entry| matches!(entry.step, Step::BecomeIds { .. })),
-            environment: companion::environment(plan)
-                .map(|line| Word::from(OsStr::from_bytes(line)))
-                .collect(),
-            directory: Word::from(OsStr::from_bytes(directory.unwrap_or(b"/"))),
-            filter: of_file.then(instructions),
-            ruleset: plan
-                .command
-                .iter()
-                .any(|entry| matches!(entry.step, Step::Restrict { .. })),
-            enforced: serde_json::to_value(&plan.enforced).map_err(json)?,
-            stepped_down: self.stepped_down.clone(),
-            plan: serde_json::to_value(plan.explain()).map_err(json)?,
-        })
     }
 
     fn write(&mut self) -> Result<()> {
@@ -303,7 +263,7 @@ impl<'s> Service<'s> {
             Some(_) => {
                 self.note(Self::write);
                 if self.stepped_down.len() > self.plan.stepped_down.len() {
-                    self.note(Self::write_details);
+                    self.note(Self::write_story);
                 }
             }
             None => self.due = Some(Instant::now() + UNLISTED),
@@ -313,11 +273,11 @@ impl<'s> Service<'s> {
         }
     }
 
-    fn write_details(&mut self) -> Result<()> {
-        let details = self.details()?;
+    fn write_story(&mut self) -> Result<()> {
+        let story = details::story(self.plan, &self.stepped_down)?;
         self.held
             .as_ref()
-            .map_or(Ok(()), |held| held.write_details(&details))
+            .map_or(Ok(()), |held| held.write_story(&story))
     }
 
     /// Its time has come: the folder is made, or the record written anew.

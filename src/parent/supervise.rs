@@ -75,7 +75,7 @@ fn supervise_blocked(
     let uppers = Held::all_of(plan, observer)?;
     let group = Group::make(plan, observer)?;
     let channels = Channels::open(plan, observer)?;
-    let mut memory = Memory::new(plan, &channels);
+    let mut memory = Memory::new(plan, &channels, &companion.given());
     let (mut task, stack) = memory.task(plan, mask, trace);
     let made = clone::sharing(plan.clone_flags, Group::fd(&group), &mut task, stack);
     let mut running = release(plan, (uppers, group), channels, made, observer)?;

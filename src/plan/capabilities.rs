@@ -44,6 +44,18 @@ impl Held {
         })
     }
 
+    /// Those of a command in a container that runs: its mounts are locked already, if they have to be.
+    pub fn joined(spec: &Spec, kept: Capabilities, [uid, _]: [u32; 2]) -> Held {
+        let (root, named) = (uid == 0, spec.named_capabilities().and(kept));
+        Held {
+            kept,
+            named,
+            ambient: if root { Capabilities::NONE } else { named },
+            root: (root || spec.allow_new_privs) && kept != Capabilities::NONE,
+            proc: None,
+        }
+    }
+
     /// What set-up does for them before anything is mounted: a copy of /proc is held, which stays writable.
     pub fn prepare(&self, arena: &mut Arena) -> Result<Option<Step>> {
         let open = |slot| {
@@ -75,12 +87,17 @@ impl Held {
                 gid_map: itself(ids.gid)?,
             });
         }
-        steps.push(Step::LimitCapabilities {
+        steps.push(self.limit());
+        Ok(steps)
+    }
+
+    /// What the command gives up.
+    pub fn limit(&self) -> Step {
+        Step::LimitCapabilities {
             kept: self.kept.0,
             named: self.named.0,
             ambient: self.ambient.0,
             root: self.root,
-        });
-        Ok(steps)
+        }
     }
 }

@@ -91,7 +91,8 @@ pub fn scope_sockets(spec: &Spec) -> Option<Step> {
 pub fn pipes(spec: &Spec, facts: &Facts, slots: &mut Slots) -> Vec<(i32, Slot)> {
     let mut pipes: Vec<(i32, Slot)> = Vec::new();
     let own_terminal = |fd: i32| spec.tty == Tty::Always || facts.terminals[fd as usize];
-    for fd in (0..3).filter(|&fd| spec.stdio == Stdio::Pipe && !own_terminal(fd)) {
+    let pipe = spec.stdio == Stdio::Pipe || facts.detached;
+    for fd in (0..3).filter(|&fd| pipe && !own_terminal(fd)) {
         let output = pipes
             .iter()
             .find(|(other, _)| *other == 1 && fd == 2 && facts.one_output);

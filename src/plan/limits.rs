@@ -85,17 +85,23 @@ fn attainable(limit: &Ulimit, facts: &Facts) -> Result<()> {
 }
 
 impl Limited {
-    /// Decides how the limits of `spec` are kept.
-    ///
-    /// # Errors
-    /// Where they have to be kept, and cannot.
-    pub fn new(spec: &Spec, facts: &Facts, arena: &mut Arena) -> Result<Self> {
+    /// The limits of each process that are asked for as such.
+    pub fn of_processes(spec: &Spec) -> Self {
         let mut limited = Limited::default();
         // No core file, unless it is asked for: what is in the container's memory is to stay there.
         limited.set(Resource::CORE, 0);
         for &limit in &spec.ulimits {
             limited.put(limit);
         }
+        limited
+    }
+
+    /// Decides how the limits of `spec` are kept.
+    ///
+    /// # Errors
+    /// Where they have to be kept, and cannot.
+    pub fn new(spec: &Spec, facts: &Facts, arena: &mut Arena) -> Result<Self> {
+        let mut limited = Limited::of_processes(spec);
         if spec.limits.are_asked_for() {
             let cgroups = facts.cgroups.clone().unwrap_or(Cgroups::NotMounted);
             match cgroups.refusal(&spec.limits.controllers()) {

@@ -12,6 +12,7 @@ pub mod describe;
 pub mod explain;
 mod filter;
 mod identity;
+pub mod join;
 mod limits;
 mod root;
 mod setup;
@@ -56,6 +57,11 @@ pub enum ParentStep {
         base: Option<Text>,
         /// The controllers that it needs, with blanks between them.
         controllers: Text,
+    },
+    /// Lets the new process start in a control group that is there.
+    EnterGroup {
+        /// Its directory.
+        path: Text,
     },
     /// Writes a limit of the group.
     WriteLimit {

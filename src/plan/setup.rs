@@ -220,7 +220,7 @@ pub fn start(spec: &Spec, facts: &Facts) -> Vec<Entry> {
 
 /// Whether the new process is killed with the thread that launched it. Where that may end before the program does, only
 /// the life pipe ties; but without an init nobody would watch the pipe.
-fn is_tied(spec: &Spec, facts: &Facts) -> bool {
+pub fn is_tied(spec: &Spec, facts: &Facts) -> bool {
     facts.main_thread || !spec.init
 }
 

@@ -1,7 +1,7 @@
 //! What is known of a container besides its record: what was asked for, what came of it, and what a further command in it
 //! needs to be as confined as the first.
 
-use crate::spec::Spec;
+use crate::spec::{IdRange, Spec};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
@@ -24,14 +24,38 @@ pub struct Details {
     /// The filter of system calls, where it came from a file: code, jt, jf and k of each instruction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<Vec<(u16, u8, u8, u32)>>,
+    /// The filter of what Landlock knows nothing of, where there are no namespaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files_filter: Option<FilesFilter>,
+    /// Whether the ids of groups could not be given up.
+    pub denies_setgroups: bool,
+    /// Whether abstract sockets are kept out of its reach by a ruleset of the command's own.
+    pub scopes_sockets: bool,
     /// Whether it is under a ruleset of Landlock, which the supervisor has.
     pub ruleset: bool,
+    /// The lines of uid_map and of gid_map.
+    pub maps: [Vec<IdRange>; 2],
+}
+
+/// What came of it: another file, since a further command need not read it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Story {
     /// What it is made of, as `--status-fd` tells it.
     pub enforced: Value,
     /// What was refused, and what was done instead.
     pub stepped_down: Vec<String>,
     /// What was done for it, step by step, as `--explain=json` tells it.
     pub plan: Value,
+}
+
+/// A filter beside Landlock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilesFilter {
+    /// Whether it refuses to change the attributes of files.
+    pub attributes: bool,
+    /// code, jt, jf and k of each instruction.
+    pub instructions: Vec<(u16, u8, u8, u32)>,
 }
 
 /// A word of the operating system's, which need not be UTF-8.

@@ -1,6 +1,6 @@
-//! The folder of one container: `record.json`, `details.json`, `lock`, `socket`, and the log of a detached one.
+//! The folder of one container: `record.json`, `details.json`, `story.json`, `lock`, `socket`, and the log of a detached one.
 
-use super::details::Details;
+use super::details::{Details, Story};
 use super::message::Call;
 use super::record::{Record, Status};
 use super::{Locked, Name, Place};
@@ -76,6 +76,15 @@ impl Folder {
     /// When it is not there, cannot be read, or is something else.
     pub fn details(&self) -> Result<Details> {
         self.read("details.json")?
+            .ok_or_else(|| Error::usage(format!("container {} has just gone", self.name)))
+    }
+
+    /// What came of what was asked for.
+    ///
+    /// # Errors
+    /// See [`Folder::details`].
+    pub fn story(&self) -> Result<Story> {
+        self.read("story.json")?
             .ok_or_else(|| Error::usage(format!("container {} has just gone", self.name)))
     }
 
@@ -257,7 +266,12 @@ impl Held {
     ///
     /// # Errors
     /// When the name is another container's, or the folder cannot be made or written to: nothing of it is left then.
-    pub fn make(name: Option<&Name>, record: &Record, details: &Details) -> Result<Held> {
+    pub fn make(
+        name: Option<&Name>,
+        record: &Record,
+        details: &Details,
+        story: &Story,
+    ) -> Result<Held> {
         let (place, locked) = Place::make_locked()?;
         let name = match name {
             Some(name) => {
@@ -266,7 +280,7 @@ impl Held {
             }
             None => make_free(&place, &locked)?,
         };
-        let made = Held::fill(place, &name, record, details);
+        let made = Held::fill(place, &name, record, details, story);
         made.map_err(|(place, error)| {
             if let Ok(Some(folder)) = Folder::open(&place, &name)
                 && let Err(error) = folder.remove(&place, &locked)
@@ -283,6 +297,7 @@ impl Held {
         name: &Name,
         record: &Record,
         details: &Details,
+        story: &Story,
     ) -> std::result::Result<Held, (Place, Error)> {
         let lock = |folder: &Folder| {
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
@@ -300,6 +315,7 @@ impl Held {
             |errno: Errno| Error::setup(format!("lock the folder of container {name}"), errno);
         let done = lock(&folder).map_err(refused).and_then(|lock| {
             write(&folder, "details.json", details)?;
+            write(&folder, "story.json", story)?;
             write(&folder, "record.json", record)?;
             Ok(lock)
         });
@@ -326,12 +342,12 @@ impl Held {
         write(&self.folder, "record.json", record)
     }
 
-    /// Writes the details anew.
+    /// Writes the story anew.
     ///
     /// # Errors
     /// See [`Held::write`].
-    pub fn write_details(&self, details: &Details) -> Result<()> {
-        write(&self.folder, "details.json", details)
+    pub fn write_story(&self, story: &Story) -> Result<()> {
+        write(&self.folder, "story.json", story)
     }
 
     /// Where commands call.

@@ -44,6 +44,7 @@ pub fn plain_facts(spec: &Spec) -> Facts {
         terminals: [false, false, false],
         one_output: false,
         controlling_terminal: true,
+        detached: false,
         open_files: 1024,
         most_open_files: 4096,
         ignores_sigchld: false,
@@ -429,6 +430,7 @@ impl<'a> Draw<'a> {
             limits_hold: self.flip(),
             hard_limits: self.pick(&[Vec::new(), Vec::new(), Vec::new(), vec![(7, 64), (4, 0)]]),
             controlling_terminal: self.flip(),
+            detached: self.flip(),
             main_thread: self.flip(),
             guarded: self.pick(&[Vec::new(), GUARDED.to_vec()]),
             linked_files: self

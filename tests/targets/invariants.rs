@@ -24,7 +24,7 @@ pub fn check(plan: &Plan) -> Result<(), String> {
 /// What does not hold of `plan`, which was made of `spec` for the host of `facts`.
 pub fn check_against(plan: &Plan, spec: &Spec, facts: &Facts) -> Result<(), String> {
     check(plan)?;
-    what_was_asked_for_is_done(plan, spec)?;
+    what_was_asked_for_is_done(plan, spec, facts)?;
     what_the_host_makes_necessary_is_done(plan, spec, facts)
 }
 
@@ -69,7 +69,7 @@ fn the_launcher_does_its_steps_in_order(plan: &Plan) -> Result<(), String> {
         ParentStep::KeepTerminal => -1,
         ParentStep::MakeWork { .. } => 0,
         ParentStep::JoinScope { .. } => 1,
-        ParentStep::MakeGroup { .. } => 2,
+        ParentStep::MakeGroup { .. } | ParentStep::EnterGroup { .. } => 2,
         ParentStep::WriteLimit { .. } => 3,
         ParentStep::OpenChannels => 4,
         ParentStep::MakePipes => 5,
@@ -569,7 +569,7 @@ fn filters_are_taken_last(plan: &Plan) -> Result<(), String> {
     )
 }
 
-fn what_was_asked_for_is_done(plan: &Plan, spec: &Spec) -> Result<(), String> {
+fn what_was_asked_for_is_done(plan: &Plan, spec: &Spec, facts: &Facts) -> Result<(), String> {
     let steps = steps(plan);
     let asked = |what: &str, wanted: bool, step: fn(&Step) -> bool| {
         let found = count(&steps, step);
@@ -659,7 +659,8 @@ fn what_was_asked_for_is_done(plan: &Plan, spec: &Spec) -> Result<(), String> {
         matches!(step, Step::SetLimit { resource: 4, .. })
     });
     require(core == 1, || format!("core files are limited {core} times"))?;
-    require(spec.stdio == Stdio::Pipe || plan.pipes.is_empty(), || {
+    let piped = spec.stdio == Stdio::Pipe || facts.detached;
+    require(piped || plan.pipes.is_empty(), || {
         "there are pipes".to_string()
     })?;
     let clocks = spec.monotonic.is_some() || spec.boottime.is_some();

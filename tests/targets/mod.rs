@@ -10,6 +10,7 @@ pub mod invariants;
 
 use rootlet::changes::Record as HostRecord;
 use rootlet::child::record::{Place, Record};
+use rootlet::front::flags::Verb;
 use rootlet::front::line::Line;
 use rootlet::front::request::Request;
 use rootlet::front::spec_file;
@@ -35,9 +36,13 @@ pub const TARGETS: [(&str, Target); 6] = [
 pub fn flags(bytes: &[u8]) {
     let bytes: Vec<u8> = bytes.iter().copied().filter(|&byte| byte != 0).collect();
     let mut words = bytes.split(|&byte| byte == b'\n');
-    let tries = words.next() == Some(b"try");
+    let verb = match words.next() {
+        Some(b"try") => Verb::Try,
+        Some(b"exec") => Verb::Exec,
+        _ => Verb::Run,
+    };
     let words: Vec<OsString> = words.map(|word| OsStr::from_bytes(word).into()).collect();
-    let Ok(line) = Line::read(&words, tries) else {
+    let Ok(line) = Line::read(&words, verb) else {
         return;
     };
     // These read files.

@@ -45,7 +45,8 @@ fn about(known: &Known) -> Result<Value> {
     let mut about = Map::new();
     about.insert("name".into(), json!(known.name()));
     about.insert("state".into(), json!(known.state()));
-    for part in [record, details] {
+    let story = serde_json::to_value(known.folder.story()?).map_err(broken)?;
+    for part in [record, details, story] {
         if let Value::Object(part) = part {
             about.extend(part);
         }

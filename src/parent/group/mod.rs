@@ -32,7 +32,8 @@ pub struct Group {
     path: PathBuf,
     /// Its directory, locked: so another rootlet can tell it from one whose launcher and keeper were killed.
     directory: OwnedFd,
-    _keeper: Keeper,
+    /// None for a group that is somebody else's.
+    keeper: Option<Keeper>,
 }
 
 impl Group {
@@ -42,7 +43,12 @@ impl Group {
     /// A step that was refused, of [`Kind::Limits`]. Nothing is left then, but that this process may be in a scope of its
     /// own.
     pub fn make(plan: &Plan, observer: &mut dyn Observer) -> Result<Option<Group>> {
-        let of_group = |step: &ParentStep| matches!(step, ParentStep::MakeGroup { .. });
+        let of_group = |step: &ParentStep| {
+            matches!(
+                step,
+                ParentStep::MakeGroup { .. } | ParentStep::EnterGroup { .. }
+            )
+        };
         match plan.parent.iter().any(of_group) {
             true => Group::of_plan(plan, observer),
             false => Ok(None),
@@ -61,6 +67,9 @@ impl Group {
                 (ParentStep::JoinScope { bus }, _) => scope::join(path(bus)),
                 (ParentStep::MakeGroup { base, controllers }, _) => {
                     Group::below(base.map(path), &text(controllers)).map(|made| group = Some(made))
+                }
+                (ParentStep::EnterGroup { path: text }, _) => {
+                    Group::there(path(text)).map(|there| group = Some(there))
                 }
                 (
                     ParentStep::WriteLimit {
@@ -101,6 +110,21 @@ impl Group {
         Usage::of(&self.path)
     }
 
+    /// One that is there already, and stays.
+    fn there(path: &Path) -> Refusable<Group> {
+        let directory = open(path).map_err(|errno| refusal("open", path, errno.into()))?;
+        Ok(Group {
+            path: path.to_path_buf(),
+            directory,
+            keeper: None,
+        })
+    }
+
+    /// Whether it ends with this.
+    pub fn is_own(&self) -> bool {
+        self.keeper.is_some()
+    }
+
     /// A new group below `base`, or below the group of this process.
     fn below(base: Option<&Path>, controllers: &str) -> Refusable<Group> {
         let base = base.map_or_else(|| Ok(Own::find()?.path), |base| Ok(base.to_path_buf()))?;
@@ -120,7 +144,7 @@ impl Group {
                 return Ok(Group {
                     path,
                     directory,
-                    _keeper: keeper,
+                    keeper: Some(keeper),
                 });
             }
         }

@@ -24,6 +24,21 @@ impl Plan {
                 "init watches the life pipe instead: it outlives the thread that launched it, and when the launcher dies \
                  it has the time to end what there is",
             ),
+            Step::JoinNamespaces { flags } => described(
+                format!(
+                    "join the namespaces of the container ({})",
+                    clone_flags(flags as u64)
+                ),
+                format!("setns(pidfd of its command, {})", clone_flags(flags as u64)),
+                "setns(2)",
+                "from here on this process is where the container's are, but for its process id; all at a time, or none",
+            ),
+            Step::HoldOneself => described(
+                "hold this process by a descriptor",
+                "pidfd_open(getpid())",
+                "pidfd_open(2)",
+                "the command, which sees no parent in there, looks by it whether this process is still alive",
+            ),
             Step::TieToInit => described(
                 "tie the command to init",
                 "prctl(PR_SET_PDEATHSIG, SIGKILL); getppid()",

@@ -64,6 +64,12 @@ impl Plan {
                      has processes, so those there move into a group beside",
                 )
             }
+            ParentStep::EnterGroup { path } => described(
+                format!("enter the control group {}", self.arena.show(path)),
+                format!("clone3(cgroup={:?})", self.arena.show(path)),
+                "cgroups(7)",
+                "what is executed in a container counts towards its limits",
+            ),
             ParentStep::WriteLimit { file, value, .. } => described(
                 format!(
                     "write {} to {}",

@@ -1,0 +1,173 @@
+//! `rootlet exec` and `rootlet enter`: a command where others are already.
+
+use super::report::Report;
+use super::run;
+use rootlet::error::{Error, Result};
+use rootlet::front::line::Line;
+use rootlet::front::request::Request;
+use rootlet::parent::{self, Guest};
+use rootlet::plan::join::Join;
+use rootlet::spec::{Spec, User};
+use rootlet::state::{Details, Known, Name};
+use rootlet::{Facts, Plan};
+use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt;
+
+/// The command that clap knows by the same options.
+pub fn exec_command(command: clap::Command) -> clap::Command {
+    let help = "The container; then the command and its arguments [default: a shell]";
+    run::exec_command(command, "exec", "NAME", help)
+}
+
+/// The same for `rootlet enter`.
+pub fn enter_command(command: clap::Command) -> clap::Command {
+    let help = "Any process of yours that is in namespaces; then the command and its arguments [default: a shell]";
+    run::exec_command(command, "enter", "PID", help)
+}
+
+/// Whose command it is, and what is asked of that.
+struct Asked {
+    of: String,
+    spec: Spec,
+    user: Option<User>,
+}
+
+impl Asked {
+    fn new(line: &Line<'_>) -> Result<Asked> {
+        let mut spec = Request::new(line, Spec::default())?.spec;
+        let mut words = std::mem::take(&mut spec.command).into_iter().peekable();
+        let of = words
+            .next()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        words.next_if(|word| word == "--");
+        spec.command = words.collect();
+        let user = line.has("user").then_some(spec.user);
+        Ok(Asked { of, spec, user })
+    }
+}
+
+/// The kinds of namespaces: in containers' records, in /proc, and as flags.
+const KINDS: [(&str, &str, i32); 8] = [
+    ("user", "user", libc::CLONE_NEWUSER),
+    ("pid", "pid", libc::CLONE_NEWPID),
+    ("mount", "mnt", libc::CLONE_NEWNS),
+    ("ipc", "ipc", libc::CLONE_NEWIPC),
+    ("uts", "uts", libc::CLONE_NEWUTS),
+    ("cgroup", "cgroup", libc::CLONE_NEWCGROUP),
+    ("net", "net", libc::CLONE_NEWNET),
+    ("time", "time", libc::CLONE_NEWTIME),
+];
+
+/// Executes a command in a container that runs, as confined as its own.
+pub fn exec(line: &Line<'_>) -> anyhow::Result<u8> {
+    let Asked { of, mut spec, user } = Asked::new(line)?;
+    let known = Known::named(&of.parse::<Name>()?)?;
+    let process = runs(&known)?;
+    let details = known.folder.details()?;
+    if spec.command.is_empty() {
+        spec.command.push(shell(&details));
+    }
+    spec.stdio = details.spec.stdio;
+    let guest = Guest::of_container(&known, details.ruleset)?;
+    let own = |kind: &&(&str, &str, i32)| known.record.namespaces.iter().any(|name| name == kind.0);
+    let join = Join {
+        flags: others(process, KINDS.iter().filter(own))?,
+        details: Some(&details),
+        group: known.record.group.as_deref(),
+        spec: &spec,
+        user,
+    };
+    launch(&join, guest)
+}
+
+/// The command of a container into which one can go.
+fn runs(known: &Known) -> Result<i32> {
+    known.running()?;
+    let name = known.name();
+    if known.state() == "paused" {
+        return Err(Error::usage(format!("container {name} is paused"))
+            .with_hint(format!("`rootlet resume {name}` lets it run again")));
+    }
+    if !known.is_of_here() {
+        return Err(Error::usage(format!(
+            "container {name} was started from another PID namespace, and its processes cannot be seen from here"
+        )));
+    }
+    match &known.record.status {
+        rootlet::state::Status::Running { process, .. } => Ok(process.pid),
+        _ => Err(Error::usage(format!("container {name} does not run yet"))),
+    }
+}
+
+/// Executes a command in the namespaces of a process, without confinement, as nsenter(1) does.
+pub fn enter(line: &Line<'_>) -> anyhow::Result<u8> {
+    let Asked { of, spec, user } = Asked::new(line)?;
+    let wrong = || Error::usage(format!("{of:?} is no process id"));
+    let pid: i32 = of.parse().ok().filter(|pid| *pid > 0).ok_or_else(wrong)?;
+    let guest = Guest::of_process(pid)?;
+    let flags = others(pid, KINDS.iter())?;
+    if flags == 0 {
+        let said = format!("process {pid} is in no namespace that you are not in");
+        return Err(Error::usage(said)
+            .with_hint("`rootlet ns` shows who is in which")
+            .into());
+    }
+    let join = Join {
+        flags,
+        details: None,
+        group: None,
+        spec: &spec,
+        user,
+    };
+    launch(&join, guest)
+}
+
+/// Which of these namespaces of a process are not this one's.
+fn others<'k>(pid: i32, kinds: impl Iterator<Item = &'k (&'k str, &'k str, i32)>) -> Result<i32> {
+    let mut flags = 0;
+    for (_, file, flag) in kinds {
+        let (theirs, own) = (
+            format!("/proc/{pid}/ns/{file}"),
+            format!("/proc/self/ns/{file}"),
+        );
+        let own = match std::fs::metadata(own) {
+            Ok(own) => own.ino(),
+            // A kernel without such namespaces.
+            Err(_) => continue,
+        };
+        let theirs = std::fs::metadata(&theirs).map_err(|error| {
+            Error::setup(format!("look at {theirs}"), error).with_hint(
+                "only processes of your own can be looked at, and of those none that hides",
+            )
+        })?;
+        if theirs.ino() != own {
+            flags |= flag;
+        }
+    }
+    Ok(flags)
+}
+
+/// The shell of the container's environment; in a root of its own that may not be there.
+fn shell(details: &Details) -> OsString {
+    let shell = details.environment.iter().find_map(|word| match word {
+        rootlet::state::Word::Text(line) => line.strip_prefix("SHELL="),
+        rootlet::state::Word::Bytes(_) => None,
+    });
+    match details.spec.root.is_host() {
+        true => shell
+            .filter(|shell| !shell.is_empty())
+            .unwrap_or("/bin/sh")
+            .into(),
+        false => "/bin/sh".into(),
+    }
+}
+
+fn launch(join: &Join<'_>, mut guest: Guest<'_>) -> anyhow::Result<u8> {
+    let facts = Facts::gather(&Join::bare())?;
+    let plan = Plan::join(join, &facts)?;
+    let mut report = Report::new(false, None);
+    let outcome = parent::serve(&plan, false, &mut report, &mut guest)?;
+    Ok(outcome.exit_status())
+}
