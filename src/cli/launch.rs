@@ -5,10 +5,14 @@ use rootlet::error::{Error, Result};
 use rootlet::front::request::{Request, Restart};
 use rootlet::parent::{self, Listing, Service, Side};
 use rootlet::spec::{Size, Spec};
-use rootlet::{Outcome, Plan};
-use rustix::fd::OwnedFd;
-use rustix::io::retry_on_intr;
+use rootlet::{Outcome, Plan, sys};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::pipe::PipeFlags;
 use std::cell::RefCell;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 /// Bytes of each of the two files of a log.
@@ -51,13 +55,17 @@ impl<'r> Launch<'r> {
             return Ok(Started::Here(launch(None)));
         }
         let refused = |errno| Error::setup("make a process that supervises the container", errno);
-        let (told, tells) =
-            rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(refused)?;
+        let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(refused);
+        let ((told, tells), (said, says)) = (pipe()?, pipe()?);
         match parent::detach().map_err(refused)? {
-            Side::Detached => Ok(Started::Here(launch(Some(tells)))),
+            Side::Detached => {
+                let kept = [&spec.pass_fds[..], request.status_fd.as_slice()].concat();
+                leave(&says, &kept).map_err(refused)?;
+                Ok(Started::Here(launch(Some(tells))))
+            }
             Side::Caller(pid) => {
-                drop(tells);
-                await_start(told, pid).map(Started::Detached)
+                drop((tells, says));
+                await_start(&told, &said, pid).map(Started::Detached)
             }
         }
     }
@@ -135,39 +143,59 @@ impl<'r> Launch<'r> {
     }
 }
 
+/// Lets go of what the caller has open, so that whoever reads its output to the end is not kept waiting by the container,
+/// and a lock of the caller's ends with the caller. What this process says goes to `says`, and from there to the caller's
+/// standard error: not to that itself, which init would hold for as long as the container runs.
+fn leave(says: &OwnedFd, kept: &[i32]) -> std::result::Result<(), Errno> {
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    for (standard, file) in [(0, &null), (1, &null), (2, says)] {
+        sys::duplicate_onto(file.as_raw_fd(), standard)?;
+    }
+    let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten();
+    let numbers = open
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let numbers: Vec<i32> = numbers.filter(|fd| *fd > 2 && !kept.contains(fd)).collect();
+    // What this program has opened itself is closed at an exec, and what it has from the caller has come through one.
+    let others = numbers.into_iter().filter(|&fd| sys::is_inheritable(fd));
+    others.for_each(sys::close);
+    Ok(())
+}
+
 /// The command has started: from here on nobody reads what this process says, and the caller may go.
 fn tell(caller: &RefCell<Option<OwnedFd>>, name: &str) {
     let Some(caller) = caller.take() else {
         return;
     };
-    if let Ok(null) = std::fs::File::options()
-        .read(true)
-        .write(true)
-        .open("/dev/null")
-    {
-        use std::os::fd::AsRawFd;
-        for standard in 0..3 {
-            let _ = rootlet::sys::duplicate_onto(null.as_raw_fd(), standard);
-        }
-    }
+    let _ = sys::duplicate_onto(1, 2);
     let _ = rustix::io::write(&caller, format!("{name}\n").as_bytes());
 }
 
-/// Waits until the other process says what the container is called, and prints it; or until it has ended.
-fn await_start(told: OwnedFd, pid: i32) -> anyhow::Result<u8> {
-    let mut name = Vec::new();
-    let mut buffer = [0u8; 128];
-    loop {
-        match retry_on_intr(|| rustix::io::read(&told, &mut buffer)) {
-            Ok(0) => break,
-            Ok(length) => name.extend_from_slice(&buffer[..length]),
-            Err(errno) => {
-                return Err(Error::setup("wait until the container has started", errno).into());
-            }
+/// Passes on what the other process says until it tells what the container is called, and prints that; or until it has
+/// ended.
+fn await_start(told: &OwnedFd, said: &OwnedFd, pid: i32) -> anyhow::Result<u8> {
+    let refused = |errno| Error::setup("wait until the container has started", errno);
+    let (mut name, mut ended) = (Vec::new(), false);
+    let mut buffer = [0u8; 4096];
+    while !ended {
+        let mut polled = [
+            PollFd::new(told, PollFlags::IN),
+            PollFd::new(said, PollFlags::IN),
+        ];
+        retry_on_intr(|| poll(&mut polled, None)).map_err(refused)?;
+        let [told_ready, said_ready] = polled.map(|it| !it.revents().is_empty());
+        if said_ready {
+            let length = retry_on_intr(|| rustix::io::read(said, &mut buffer)).map_err(refused)?;
+            let _ = std::io::stderr().write_all(&buffer[..length]);
+            ended = length == 0;
+        // Only when nothing is left that was said before.
+        } else if told_ready {
+            let length = retry_on_intr(|| rustix::io::read(told, &mut buffer)).map_err(refused)?;
+            name.extend_from_slice(&buffer[..length]);
+            ended = length == 0 || name.ends_with(b"\n");
         }
     }
     if name.ends_with(b"\n") {
-        use std::io::Write;
         return super::written(std::io::stdout().write_all(&name));
     }
     // It has said why itself.

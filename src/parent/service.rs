@@ -192,17 +192,26 @@ impl<'s> Service<'s> {
     pub fn end(mut self, outcome: &Result<Outcome>) -> Result<()> {
         let end = end_of(outcome);
         self.close_log();
-        self.last_words(&Reply::Ended(end.clone()));
+        let reply = Reply::Ended(end.clone());
+        self.last_words(&reply);
         let ended = milliseconds(SystemTime::now());
         self.record.status = Status::Exited { ended, end };
         self.record.execs.clear();
         let started = self.on_start.is_none() || outcome.is_ok();
-        match self.held.take() {
+        let done = match self.held.take() {
             None => Ok(()),
             // Who asked for a detached container that could not be started is told so, and has no name for it.
             Some(held) if self.listing.remove || !started => held.remove(),
             Some(held) => held.write(&self.record),
-        }
+        };
+        // Who has called meanwhile is told too, and is not to take this for a supervisor that was killed.
+        let told = std::mem::take(&mut self.clients);
+        self.accept();
+        self.clients.iter_mut().for_each(Client::wait);
+        self.last_words(&reply);
+        self.clients.iter_mut().for_each(Client::hear_no_more);
+        drop(told);
+        done
     }
 
     /// Makes the folder, and listens in it.

@@ -287,6 +287,7 @@ impl Held {
             {
                 log::debug!("{error}");
             }
+            place.tidy(&locked);
             error
         })
     }
@@ -301,8 +302,10 @@ impl Held {
     ) -> std::result::Result<Held, (Place, Error)> {
         let lock = |folder: &Folder| {
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-            let lock = openat(folder, c"lock", flags, Mode::RUSR | Mode::WUSR)?;
+            // Under another name: whoever asks for the lock before it is held would take it away.
+            let lock = openat(folder, c"lock.new", flags, Mode::RUSR | Mode::WUSR)?;
             flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+            renameat(folder, c"lock.new", folder, c"lock")?;
             Ok(lock)
         };
         let opened = Folder::open(&place, name)

@@ -176,36 +176,46 @@ impl Known {
         if let Status::Exited { end, .. } = &self.record.status {
             return Ok(Some(end.clone()));
         }
-        let killed = |_| {
-            Error::broken(format!(
-                "the supervisor of container {} was killed",
-                self.name()
-            ))
-        };
-        let call = match self.folder.call() {
-            Ok(call) => call,
-            Err(error) => return self.ended_meanwhile().map(Some).ok_or(error),
-        };
-        call.ask(&Request::Wait)?;
-        match call.answer(patience) {
-            Ok(Some((Reply::Ended(end), _))) => {
+        self.await_end(patience)
+            .or_else(|error| self.ended_meanwhile(error).map(Some))
+    }
+
+    fn await_end(&self, patience: Option<Duration>) -> Result<Option<End>> {
+        let call = self.folder.call()?;
+        // A supervisor that has just ended hears nothing any more, and has said how before it went.
+        let asked = call.ask(&Request::Wait);
+        match call.answer(patience)? {
+            Some((Reply::Ended(end), _)) => {
                 // The folder is cleared away before the connection is closed.
                 call.wait(Some(PATIENCE))?;
                 Ok(Some(end))
             }
-            Ok(_) => Ok(None),
-            Err(error) => self
-                .ended_meanwhile()
-                .map(Some)
-                .ok_or_else(|| killed(error)),
+            Some((Reply::Refused { reason, .. }, _)) => Err(Error::usage(reason)),
+            Some(_) => Err(Error::broken(format!(
+                "the supervisor of container {} does not say how it ended",
+                self.name()
+            ))),
+            None => asked.map(|()| None),
         }
     }
 
-    /// How it has ended, if that was written down since it was looked at.
-    fn ended_meanwhile(&self) -> Option<End> {
-        match self.folder.record().ok()??.status {
-            Status::Exited { end, .. } => Some(end),
-            _ => None,
+    /// How it has ended, if that was written down since it was looked at; else why nobody knows.
+    fn ended_meanwhile(&self, error: Error) -> Result<End> {
+        let held = self.folder.is_held()?;
+        match self.folder.record()? {
+            Some(Record {
+                status: Status::Exited { end, .. },
+                ..
+            }) => Ok(end),
+            _ if held => Err(error),
+            Some(_) => Err(Error::broken(format!(
+                "the supervisor of container {} was killed",
+                self.name()
+            ))),
+            None => Err(Error::broken(format!(
+                "container {} has just gone, and has not said how it ended",
+                self.name()
+            ))),
         }
     }
 

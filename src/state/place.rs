@@ -38,15 +38,20 @@ impl Place {
     /// When it cannot be made or opened, is a link, belongs to somebody else, or others may look into it.
     pub fn make() -> Result<Place> {
         let path = path();
-        match mkdirat(CWD, &path, Mode::RWXU) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(errno) => {
-                let step = format!("make the directory {}, mkdir", path.display());
-                return Err(Error::setup(step, errno)
-                    .with_hint("what is known of running containers is kept there"));
+        loop {
+            match mkdirat(CWD, &path, Mode::RWXU) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(errno) => {
+                    let step = format!("make the directory {}, mkdir", path.display());
+                    return Err(Error::setup(step, errno)
+                        .with_hint("what is known of running containers is kept there"));
+                }
+            }
+            // The last one to leave may have removed it meanwhile.
+            if let Some(place) = Place::open(&path)? {
+                return Ok(place);
             }
         }
-        Place::open(&path)
     }
 
     /// The directory, made if it is not there, and locked.
@@ -74,17 +79,26 @@ impl Place {
     /// # Errors
     /// See [`Place::make`].
     pub fn find() -> Result<Option<Place>> {
-        let path = path();
-        match rustix::fs::lstat(&path) {
-            Err(Errno::NOENT) => Ok(None),
-            _ => Place::open(&path).map(Some),
-        }
+        Place::open(&path())
     }
 
-    fn open(path: &Path) -> Result<Place> {
+    /// None when there is none.
+    fn open(path: &Path) -> Result<Option<Place>> {
         let shown = path.display();
-        let directory = open(path, DIRECTORY, Mode::empty())
-            .map_err(|errno| Error::setup(format!("open the directory {shown}"), errno))?;
+        let directory = match open(path, DIRECTORY, Mode::empty()) {
+            Ok(directory) => directory,
+            Err(Errno::NOENT) => return Ok(None),
+            // Of a link the kernel says one or the other.
+            Err(Errno::LOOP | Errno::NOTDIR) if path.is_symlink() => {
+                return Err(Error::usage(format!(
+                    "{shown} is a symbolic link: what it says of containers cannot be trusted"
+                ))
+                .with_hint(format!("look who made it, and then: rm {shown}")));
+            }
+            Err(errno) => {
+                return Err(Error::setup(format!("open the directory {shown}"), errno));
+            }
+        };
         let stat = fstat(&directory)
             .map_err(|errno| Error::setup(format!("look at {shown}, fstat"), errno))?;
         let user = rustix::process::geteuid().as_raw();
@@ -102,10 +116,10 @@ impl Place {
             ))
             .with_hint(format!("look who did that, and then: chmod 700 {shown}")));
         }
-        Ok(Place {
+        Ok(Some(Place {
             directory,
             path: path.to_path_buf(),
-        })
+        }))
     }
 
     /// Where it is.

@@ -249,6 +249,13 @@ pub fn duplicate_onto(from: RawFd, to: RawFd) -> Result<(), Errno> {
     unsafe { syscall!(SYS_dup3, from, to, 0) }.map(drop)
 }
 
+/// Whether `fd` is open, and stays so across exec (fcntl(2), F_GETFD).
+pub fn is_inheritable(fd: RawFd) -> bool {
+    // SAFETY: takes plain numbers.
+    unsafe { syscall!(SYS_fcntl, fd, libc::F_GETFD, 0) }
+        .is_ok_and(|flags| flags as i32 & libc::FD_CLOEXEC == 0)
+}
+
 /// Leaves `fd` open across exec (fcntl(2), F_SETFD).
 pub fn keep_across_exec(fd: RawFd) -> Result<(), Errno> {
     // SAFETY: takes plain numbers.

@@ -38,6 +38,9 @@ enum Filter {
     Status(String),
 }
 
+/// What [`Known::state`] says.
+const STATES: [&str; 5] = ["created", "running", "paused", "restarting", "exited"];
+
 impl FromStr for Filter {
     type Err = Error;
 
@@ -46,7 +49,11 @@ impl FromStr for Filter {
         let (key, value) = text.split_once('=').ok_or_else(wrong)?;
         Ok(match key {
             "name" => Filter::Name(value.to_string()),
-            "status" => Filter::Status(value.to_string()),
+            "status" if STATES.contains(&value) => Filter::Status(value.to_string()),
+            "status" => {
+                let step = format!("expected status=WORD, of: {}", STATES.join(", "));
+                return Err(Error::usage(step));
+            }
             "label" => match value.split_once('=') {
                 Some((label, value)) => Filter::Label(label.to_string(), Some(value.to_string())),
                 None => Filter::Label(value.to_string(), None),

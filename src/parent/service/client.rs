@@ -165,6 +165,13 @@ impl Client {
         }
     }
 
+    /// Takes what has come: of a connection that is closed with anything unread in it, the other side is told that it was
+    /// broken off, and not what was said last.
+    pub fn hear_no_more(&mut self) {
+        let _ = rustix::net::shutdown(&self.call, rustix::net::Shutdown::Read);
+        while let Ok(Received::Message(..)) = self.call.receive() {}
+    }
+
     pub fn is_behind(&self) -> bool {
         self.open && !self.behind.is_empty()
     }
