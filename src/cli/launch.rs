@@ -204,6 +204,11 @@ fn await_start(told: &OwnedFd, said: &OwnedFd, pid: i32) -> anyhow::Result<u8> {
     let pid = rustix::process::Pid::from_raw(pid);
     let ended = retry_on_intr(|| rustix::process::waitpid(pid, options))
         .map_err(|errno| Error::setup("wait for the process that starts the container", errno))?;
+    // What it has said last.
+    rustix::fs::fcntl_setfl(said, OFlags::NONBLOCK).map_err(refused)?;
+    while let Ok(length @ 1..) = retry_on_intr(|| rustix::io::read(said, &mut buffer)) {
+        let _ = std::io::stderr().write_all(&buffer[..length]);
+    }
     let status = ended.map(|(_, status)| (status.exit_status(), status.terminating_signal()));
     match status {
         Some((Some(code @ 1..), _)) => Ok(code as u8),
