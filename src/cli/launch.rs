@@ -175,24 +175,25 @@ fn tell(caller: &RefCell<Option<OwnedFd>>, name: &str) {
 /// ended.
 fn await_start(told: &OwnedFd, said: &OwnedFd, pid: i32) -> anyhow::Result<u8> {
     let refused = |errno| Error::setup("wait until the container has started", errno);
-    let (mut name, mut ended) = (Vec::new(), false);
-    let mut buffer = [0u8; 4096];
-    while !ended {
+    let (mut name, mut buffer) = (Vec::new(), [0u8; 4096]);
+    loop {
         let mut polled = [
             PollFd::new(told, PollFlags::IN),
             PollFd::new(said, PollFlags::IN),
         ];
         retry_on_intr(|| poll(&mut polled, None)).map_err(refused)?;
-        let [told_ready, said_ready] = polled.map(|it| !it.revents().is_empty());
-        if said_ready {
-            let length = retry_on_intr(|| rustix::io::read(said, &mut buffer)).map_err(refused)?;
-            let _ = std::io::stderr().write_all(&buffer[..length]);
-            ended = length == 0;
-        // Only when nothing is left that was said before.
-        } else if told_ready {
-            let length = retry_on_intr(|| rustix::io::read(told, &mut buffer)).map_err(refused)?;
-            name.extend_from_slice(&buffer[..length]);
-            ended = length == 0 || name.ends_with(b"\n");
+        // The name only when nothing is left that was said before it.
+        let says = polled[1].revents().contains(PollFlags::IN);
+        let source = if says { said } else { told };
+        let length = retry_on_intr(|| rustix::io::read(source, &mut buffer)).map_err(refused)?;
+        let read = &buffer[..length];
+        if says {
+            let _ = std::io::stderr().write_all(read);
+            continue;
+        }
+        name.extend_from_slice(read);
+        if length == 0 || name.ends_with(b"\n") {
+            break;
         }
     }
     if name.ends_with(b"\n") {
@@ -203,6 +204,11 @@ fn await_start(told: &OwnedFd, said: &OwnedFd, pid: i32) -> anyhow::Result<u8> {
     let pid = rustix::process::Pid::from_raw(pid);
     let ended = retry_on_intr(|| rustix::process::waitpid(pid, options))
         .map_err(|errno| Error::setup("wait for the process that starts the container", errno))?;
+    // What it has said last.
+    rustix::fs::fcntl_setfl(said, OFlags::NONBLOCK).map_err(refused)?;
+    while let Ok(length @ 1..) = retry_on_intr(|| rustix::io::read(said, &mut buffer)) {
+        let _ = std::io::stderr().write_all(&buffer[..length]);
+    }
     let status = ended.map(|(_, status)| (status.exit_status(), status.terminating_signal()));
     match status {
         Some((Some(code @ 1..), _)) => Ok(code as u8),

@@ -409,9 +409,12 @@ fn path(what: &str, value: &OsStr) -> Result<PathBuf> {
 }
 
 fn label(labels: &mut BTreeMap<String, String>, value: &OsStr) -> Result<()> {
-    let (key, value) = text(value)?.split_once('=').unwrap_or((text(value)?, ""));
+    let label = text(value)?;
+    let (key, value) = label.split_once('=').unwrap_or((label, ""));
     if key.is_empty() {
-        return Err(Error::usage(format!("label \"={value}\" has no name")));
+        return Err(Error::usage(format!(
+            "label {label:?} has no name: expected K=V"
+        )));
     }
     labels.insert(key.to_string(), value.to_string());
     Ok(())

@@ -8,6 +8,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::SendFlags;
+use std::time::{Duration, Instant};
 
 /// What is passed on to the command.
 const PASSED: [i32; 6] = [
@@ -21,6 +22,9 @@ const PASSED: [i32; 6] = [
 
 /// ^P and ^Q, one after the other, leave the container, as docker has it.
 const LEAVE: [u8; 2] = [0x10, 0x11];
+
+/// How long it is waited for the second of them before the first one is a key like others.
+const BETWEEN: Duration = Duration::from_millis(500);
 
 /// Why it is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +73,7 @@ fn attached(call: &Call, types: bool, set: SignalSet) -> Result<Left> {
         call,
         signals,
         reads: types,
-        last: 0,
+        leaving: None,
         keeper,
     };
     if let Some(keeper) = &mut attached.keeper {
@@ -88,8 +92,8 @@ struct Attached<'c> {
     signals: OwnedFd,
     /// Whether there may be more to read at standard input.
     reads: bool,
-    /// The last key.
-    last: u8,
+    /// Until when the first key of the two that leave is not passed on.
+    leaving: Option<Instant>,
     keeper: Option<Keeper>,
 }
 
@@ -105,7 +109,11 @@ impl Attached<'_> {
                 PollFlags::IN,
             ));
         }
-        match poll(&mut polled, None) {
+        let patience = self.leaving.map(|until| {
+            let left = until.saturating_duration_since(Instant::now());
+            super::timespec(left)
+        });
+        match poll(&mut polled, patience.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(Error::setup("wait for the container, poll", errno)),
         }
@@ -116,6 +124,10 @@ impl Attached<'_> {
         }
         if happened.get(2).is_some_and(|flags| !flags.is_empty()) && self.pass_keys()? {
             return Ok(Some(Left::Detached));
+        }
+        if self.leaving.is_some_and(|until| until <= Instant::now()) {
+            self.leaving = None;
+            self.send(&LEAVE[..1])?;
         }
         match happened[0].is_empty() {
             true => Ok(None),
@@ -161,17 +173,31 @@ impl Attached<'_> {
             Err(Errno::AGAIN) => return Ok(false),
             Err(errno) => return Err(Error::setup("read from standard input", errno)),
         };
-        let keys = &buffer[..length];
-        let leaves = self.keeper.is_some()
-            && ([&[self.last], keys].concat().windows(2)).any(|two| two == LEAVE);
-        self.last = keys[length - 1];
-        if leaves {
-            return Ok(true);
+        let begun = self.leaving.take().map(|_| LEAVE[0]);
+        let mut keys: Vec<u8> = begun
+            .into_iter()
+            .chain(buffer[..length].iter().copied())
+            .collect();
+        if self.keeper.is_some() {
+            if keys.windows(2).any(|two| two == LEAVE) {
+                return Ok(true);
+            }
+            if keys.last() == Some(&LEAVE[0]) {
+                keys.pop();
+                self.leaving = Some(Instant::now() + BETWEEN);
+            }
+        }
+        self.send(&keys)?;
+        Ok(false)
+    }
+
+    fn send(&self, keys: &[u8]) -> Result<()> {
+        if keys.is_empty() {
+            return Ok(());
         }
         self.call
             .send(&[&[0], keys].concat(), None, SendFlags::empty())
-            .map_err(|errno| Error::setup("send the container what was typed", errno))?;
-        Ok(false)
+            .map_err(|errno| Error::setup("send the container what was typed", errno))
     }
 
     /// Shows what has come, or tells the end.

@@ -32,6 +32,9 @@ pub trait Companion {
     /// Does what there is to do; `happened` answers [`Companion::wanted`].
     fn turn(&mut self, _running: &mut Running<'_>, _happened: &[PollFlags]) {}
 
+    /// Somebody has asked this process to end (SIGTERM, ^C), which the command is told too.
+    fn asked_to_end(&mut self) {}
+
     /// Whether the container is paused, so that its stopping is nobody's wish to stop the supervisor too.
     fn is_paused(&self) -> bool {
         false

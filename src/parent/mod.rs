@@ -422,6 +422,9 @@ impl Running<'_> {
         if !self.plan.sweeps() {
             // The process has not been waited for, so its id is its own.
             let _ = sys::kill(self.pid, libc::SIGKILL);
+        } else {
+            // One that has been stopped would not see it.
+            let _ = sys::kill(self.pid, libc::SIGCONT);
         }
     }
 

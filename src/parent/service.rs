@@ -5,6 +5,7 @@ pub mod details;
 mod pause;
 
 use super::companion::{Companion, Typed};
+use super::supervise::ENDING;
 use super::{Event, Outcome, Running};
 use crate::error::{Errno, Error, Result};
 use crate::plan::Plan;
@@ -13,6 +14,7 @@ use crate::state::log::{self, Writer};
 use crate::state::{
     End, Held, Name, Process, Record, Reply, Request, Status, milliseconds, processes,
 };
+use crate::sys::{self, SignalSet};
 use client::{Client, Heard};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, OwnedFd};
@@ -165,10 +167,23 @@ impl<'s> Service<'s> {
         self.record.execs.clear();
         self.ruleset = None;
         self.note(Self::write);
-        let until = Instant::now() + delay;
+        let set = ENDING
+            .iter()
+            .fold(0, |set, &signal| set | SignalSet::only(signal).0);
+        let mask = sys::set_signal_mask(SignalSet(set));
+        let waited = self.wait_until(Instant::now() + delay, SignalSet(set));
+        sys::set_signal_mask(mask);
+        waited
+    }
+
+    /// Serves until then, or until it is to be stopped.
+    fn wait_until(&mut self, until: Instant, ending: SignalSet) -> Result<()> {
+        let signals = sys::signalfd(ending)
+            .map_err(|errno| Error::setup("open a descriptor for signals", errno))?;
         while !self.stopping && Instant::now() < until {
             let left = until.saturating_duration_since(Instant::now());
             let mut polled = Companion::wanted(self);
+            polled.push(PollFd::new(&signals, PollFlags::IN));
             match rustix::event::poll(&mut polled, Some(&super::timespec(left))) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(errno) => {
@@ -180,7 +195,13 @@ impl<'s> Service<'s> {
             }
             let happened: Vec<PollFlags> = polled.iter().map(PollFd::revents).collect();
             drop(polled);
-            self.serve(None, &happened);
+            let (happened, asked) = happened.split_at(happened.len() - 1);
+            if asked[0].contains(PollFlags::IN) {
+                // Taken, so that it is not there when it is no longer blocked.
+                let _ = rustix::io::read(&signals, &mut [0u8; 128]);
+                self.stopping = true;
+            }
+            self.serve(None, happened);
         }
         Ok(())
     }
@@ -513,6 +534,10 @@ impl Companion for Service<'_> {
             self.record.execs = self.clients.iter().filter_map(Client::executes).collect();
             self.is_due();
         }
+    }
+
+    fn asked_to_end(&mut self) {
+        self.stopping = true;
     }
 
     fn is_paused(&self) -> bool {

@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 /// How long a command that was asked to end (SIGTERM, at its time limit) has before it is made to (SIGKILL).
 pub const GRACE: Duration = Duration::from_secs(2);
 
+/// By what a user, a shell or a service manager asks a program to end.
+pub(super) const ENDING: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP];
+
 /// How often a container in the background looks whether it has been put in front.
 const GLANCE: Duration = Duration::from_millis(100);
 
@@ -389,6 +392,9 @@ impl Supervisor<'_, '_> {
     fn take_signal(&mut self, signal: i32, code: i32, sender: i32) {
         log::debug!("signal {signal} from process {sender}");
         let from_kernel = code > 0;
+        if ENDING.contains(&signal) {
+            self.companion.asked_to_end();
+        }
         match signal {
             // Not sent to us by anybody: a child of our own, a closed pipe of our own.
             libc::SIGCHLD if from_kernel => return,

@@ -161,7 +161,14 @@ impl Folder {
             Error::setup(step, errno)
         };
         let (socket, address) = self.socket().map_err(refused)?;
-        rustix::net::connect(&socket, &address).map_err(refused)?;
+        match rustix::net::connect(&socket, &address) {
+            Ok(()) => {}
+            Err(Errno::NOENT | Errno::CONNREFUSED) => {
+                let step = format!("container {} just starts, or has just ended", self.name);
+                return Err(Error::usage(step));
+            }
+            Err(errno) => return Err(refused(errno)),
+        }
         Ok(Call(socket))
     }
 

@@ -104,6 +104,11 @@ impl Known {
         })
     }
 
+    /// Whether it has been removed since it was looked at.
+    pub fn is_gone(&self) -> bool {
+        matches!(self.folder.record(), Ok(None))
+    }
+
     /// Its name.
     pub fn name(&self) -> &Name {
         &self.folder.name

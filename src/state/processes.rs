@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A process at one moment (proc_pid_stat(5)).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Seen {
     pub parent: i32,
     /// What it does: a letter, such as R, S, T or Z.
     pub state: char,
+    /// How many threads it has, the first one counted also when it has ended.
+    pub threads: u64,
     /// Processor time that it has used: clock ticks.
     pub ticks: u64,
     /// Bytes of memory that it has in use, which it may share with others.
@@ -26,7 +28,11 @@ pub struct Seen {
 
 /// The processes of one moment, by their ids.
 #[derive(Debug, Default)]
-pub struct Table(HashMap<i32, Seen>);
+pub struct Table {
+    seen: HashMap<i32, Seen>,
+    /// Those that had gone when they were looked at, too.
+    listed: HashSet<i32>,
+}
 
 impl Table {
     /// Looks at all of them.
@@ -34,26 +40,38 @@ impl Table {
     /// # Errors
     /// When /proc cannot be read.
     pub fn read() -> Result<Table> {
+        let mut table = Table::default();
+        table.grow()?;
+        Ok(table)
+    }
+
+    /// Looks at those that have come since; returns their ids, also of such as have gone again. When there are none, all
+    /// that live are in the table: a process that had made another and gone before it was looked at has left that one.
+    ///
+    /// # Errors
+    /// When /proc cannot be read.
+    pub fn grow(&mut self) -> Result<Vec<i32>> {
         let entries = std::fs::read_dir("/proc")
             .map_err(|error| Error::setup("read the directory /proc", error))?;
         let pids = entries
             .flatten()
             .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-        Ok(Table(
-            pids.filter_map(|pid| Some((pid, look(pid)?))).collect(),
-        ))
+        let new: Vec<i32> = pids.filter(|&pid| self.listed.insert(pid)).collect();
+        let seen = new.iter().filter_map(|&pid| Some((pid, look(pid)?)));
+        self.seen.extend(seen);
+        Ok(new)
     }
 
     /// The process, if it is still there.
     pub fn get(&self, process: Process) -> Option<&Seen> {
-        let seen = self.0.get(&process.pid)?;
+        let seen = self.seen.get(&process.pid)?;
         (seen.process.start == process.start).then_some(seen)
     }
 
     /// All that come from these processes, without them, in the order of their ids.
     pub fn descendants(&self, roots: &[Process]) -> Vec<&Seen> {
         let mut children: HashMap<i32, Vec<&Seen>> = HashMap::new();
-        for seen in self.0.values() {
+        for seen in self.seen.values() {
             children.entry(seen.parent).or_default().push(seen);
         }
         let there = roots.iter().filter_map(|&root| self.get(root));
@@ -72,11 +90,26 @@ impl Table {
     /// By parent: for who asks for the descendants of many.
     pub fn children(&self) -> HashMap<i32, Vec<&Seen>> {
         let mut children: HashMap<i32, Vec<&Seen>> = HashMap::new();
-        for seen in self.0.values() {
+        for seen in self.seen.values() {
             children.entry(seen.parent).or_default().push(seen);
         }
         children
     }
+}
+
+/// What each thread of a process does: a letter each.
+pub fn threads(pid: i32) -> Vec<char> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let state = |task: std::fs::DirEntry| {
+        let text = std::fs::read(task.path().join("stat")).ok()?;
+        Some(parse(pid, &String::from_utf8_lossy(&text))?.state)
+    };
+    tasks
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(state)
+        .collect()
 }
 
 /// Looks at one process; none when there is no such.
@@ -103,6 +136,7 @@ fn parse(pid: i32, text: &str) -> Option<Seen> {
         },
         parent: field(4)? as i32,
         state: fields.first()?.chars().next()?,
+        threads: field(20)?,
         ticks: field(14)? + field(15)?,
         memory: field(24)? * rustix::param::page_size() as u64,
         name: name.to_string(),
@@ -201,19 +235,17 @@ mod tests {
                     process,
                     parent,
                     state: 'S',
+                    threads: 1,
                     ticks: 0,
                     memory: 0,
                     name,
                 },
             )
         };
-        let table = Table(HashMap::from([
-            seen(1, 0),
-            seen(5, 1),
-            seen(4, 5),
-            seen(9, 4),
-            seen(8, 1),
-        ]));
+        let table = Table {
+            seen: HashMap::from([seen(1, 0), seen(5, 1), seen(4, 5), seen(9, 4), seen(8, 1)]),
+            ..Table::default()
+        };
         let root = Process { pid: 5, start: 1 };
         let pids: Vec<i32> = table
             .descendants(&[root])

@@ -67,11 +67,16 @@ fn starting_listing_and_removing_at_once_is_never_seen_half_done() {
     }
     for job in jobs {
         let Ran { status, out, err } = await_end(job);
+        // What is removed while it starts is killed by that.
+        if err.contains("was killed by SIGKILL") {
+            continue;
+        }
         assert_eq!((status, err.as_str()), (0, ""), "{out}");
-        assert!(
-            !out.contains("rootlet: ") || out.contains("there is no container called c"),
-            "{out}"
-        );
+        // Of rm.
+        let said = out.lines().filter(|line| line.starts_with("rootlet: "));
+        for line in said {
+            assert!(line.contains("there is no container called c"), "{line}");
+        }
     }
     until("all have ended", || {
         runtime.list().iter().all(|it| it["status"] == "exited")
@@ -100,11 +105,11 @@ fn a_supervisor_that_is_killed_while_it_starts_leaves_what_the_next_command_clea
         std::thread::sleep(Duration::from_micros(250 * step));
         child.kill().unwrap();
         child.wait().unwrap();
-        let ran = runtime.rootlet(&["ps", "-a"]);
-        assert_eq!(ran.err, "");
-        assert_eq!(ran.ok().lines().count(), 1);
-        assert!(!runtime.place().exists(), "after {step} steps");
         runtime.nothing_runs();
+        // Its processes are gone, but for one that has not yet closed all that it had of the supervisor's.
+        until("it is cleared away", || {
+            runtime.list().is_empty() && !runtime.place().exists()
+        });
     }
 }
 
@@ -119,6 +124,7 @@ fn many_who_wait_are_all_told() {
             // Who comes too late finds nothing of it; who was in time knows how it ended.
             match ran.status {
                 0 => assert_eq!(ran.out, "6"),
+                _ if ran.err.contains("has just gone") => assert_eq!(ran.status, 125),
                 _ => ran.fails(125, &["there is no container called"]),
             }
         }

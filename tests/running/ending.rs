@@ -149,16 +149,7 @@ fn wait_tells_how_each_has_ended() {
         command.spawn().unwrap()
     };
     let waiters = [waiting("web"), waiting("web")];
-    let supervisor = child.id();
-    until("both are connected", || {
-        let sockets = std::fs::read_dir(format!("/proc/{supervisor}/fd")).unwrap();
-        let links = sockets
-            .flatten()
-            .map(|entry| std::fs::read_link(entry.path()));
-        let is_socket = |link: &std::path::PathBuf| link.to_string_lossy().starts_with("socket:");
-        // The listener, the channel of init's reports, and these.
-        links.flatten().filter(is_socket).count() >= 4
-    });
+    waiters.iter().for_each(|waiter| waits(waiter.id()));
     runtime.rootlet(&["stop", "web"]).ok();
     for waiter in waiters {
         assert_eq!(await_end(waiter).ok(), "5");
@@ -175,17 +166,17 @@ fn who_waits_for_a_container_whose_supervisor_is_killed_is_told_so() {
     let mut command = runtime.command(&["wait", &name]);
     command.stderr(std::process::Stdio::piped());
     let waiter = command.spawn().unwrap();
-    until("it waits", || {
-        let call = std::fs::read_to_string(format!("/proc/{}/syscall", waiter.id()));
-        // poll(2): nothing else is waited for.
-        call.is_ok_and(|call| call.starts_with(&format!("{} ", libc::SYS_poll)))
-            || call_of(waiter.id()) == Some(libc::SYS_ppoll)
-    });
+    waits(waiter.id());
     send(supervisor, libc::SIGKILL);
     await_end(waiter).fails(125, &["the supervisor", "was killed"]);
 }
 
-fn call_of(pid: u32) -> Option<i64> {
-    let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
-    call.split(' ').next()?.parse().ok()
+/// Waits until a command is in poll(2): nothing but its supervisor's answer is waited for.
+#[track_caller]
+fn waits(pid: u32) {
+    until("it waits", || {
+        let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+        let number = call.split(' ').next().and_then(|word| word.parse().ok());
+        [Some(libc::SYS_poll), Some(libc::SYS_ppoll)].contains(&number)
+    });
 }

@@ -91,8 +91,8 @@ fn labels_are_noted_and_filtered_by() {
 fn what_cannot_be_noted_is_an_error_and_starts_nothing() {
     let runtime = Runtime::new();
     for (option, said) in [
-        ("--label=", "no name"),
-        ("--label==x", "no name"),
+        ("--label=", "label \"\" has no name"),
+        ("--label==x", "label \"=x\" has no name"),
         ("--restart=sometimes", "on-failure:N"),
         ("--restart=on-failure:", "on-failure:N"),
         ("--restart=on-failure:-1", "on-failure:N"),
@@ -102,7 +102,7 @@ fn what_cannot_be_noted_is_an_error_and_starts_nothing() {
     ] {
         let file = runtime.dir().at("started");
         let words = ["run", "-d", "--name", "web", option, "touch", &file];
-        runtime.rootlet(&words).fails(125, &["--", said]);
+        runtime.rootlet(&words).fails(125, &[said]);
         assert!(!std::path::Path::new(&file).exists());
     }
     assert!(!runtime.place().exists());

@@ -26,7 +26,11 @@ pub struct InspectLine {
 pub fn inspect(line: &InspectLine) -> anyhow::Result<u8> {
     let mut all = Vec::new();
     let status = each(line.chosen.found(|_| true)?, |known| {
-        all.push(about(known)?);
+        match about(known) {
+            // Nobody has asked for it by its name.
+            Err(_) if line.chosen.all && known.is_gone() => {}
+            about => all.push(about?),
+        }
         Ok(())
     });
     let text = match line.json {

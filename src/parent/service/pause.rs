@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::state::Process;
 use crate::state::processes::{self, Seen, Table};
 use rustix::process::Signal;
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -26,24 +27,14 @@ impl Inside<'_> {
             return done;
         }
         let until = Instant::now() + PATIENCE;
+        let mut told = HashSet::new();
         loop {
-            let table = Table::read()?;
-            let running: Vec<&Seen> = self
-                .all(&table)
-                .into_iter()
-                .filter(|seen| !is_still(seen))
-                .collect();
-            if running.is_empty() {
+            let left = self.stop(&mut told, until)?;
+            if left.is_empty() {
                 return Ok(());
             }
-            for seen in &running {
-                processes::signal(seen.process, Signal::STOP)?;
-            }
             if Instant::now() >= until {
-                let pids: Vec<String> = running
-                    .iter()
-                    .map(|seen| seen.process.pid.to_string())
-                    .collect();
+                let pids: Vec<String> = left.iter().map(ToString::to_string).collect();
                 self.resume()?;
                 return Err(Error::usage(format!(
                     "these processes could not be stopped in {} seconds: {}",
@@ -52,6 +43,26 @@ impl Inside<'_> {
                 )));
             }
             std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Stops those that run, and then those that they have made meanwhile; returns who had to be.
+    fn stop(&self, told: &mut HashSet<i32>, until: Instant) -> Result<Vec<i32>> {
+        let mut table = Table::default();
+        let mut left = Vec::new();
+        loop {
+            let new: HashSet<i32> = table.grow()?.into_iter().collect();
+            if new.is_empty() || Instant::now() >= until {
+                return Ok(left);
+            }
+            let all = self.all(&table).into_iter();
+            for seen in all.filter(|seen| new.contains(&seen.process.pid)) {
+                if !is_still(seen, told) {
+                    processes::signal(seen.process, Signal::STOP)?;
+                    told.insert(seen.process.pid);
+                    left.push(seen.process.pid);
+                }
+            }
         }
     }
 
@@ -98,7 +109,17 @@ impl Inside<'_> {
     }
 }
 
-/// Whether a process does not run: stopped, traced and stopped, or ended.
-fn is_still(seen: &Seen) -> bool {
-    matches!(seen.state, 'T' | 't' | 'Z' | 'X')
+/// Whether nothing of a process runs. What one has done that waits in the kernel, for a child of vfork(2) that is stopped
+/// itself say, is over when it has been `told` to stop: it comes back to nothing else. A process whose first thread has
+/// ended is shown as ended, whatever its others do.
+fn is_still(seen: &Seen, told: &HashSet<i32>) -> bool {
+    let is_told = told.contains(&seen.process.pid);
+    let still = |state: char| match state {
+        'D' => is_told,
+        state => matches!(state, 'T' | 't' | 'Z' | 'X'),
+    };
+    match still(seen.state) && seen.threads > 1 {
+        true => processes::threads(seen.process.pid).into_iter().all(still),
+        false => still(seen.state),
+    }
 }
