@@ -100,7 +100,7 @@ impl Running {
             spec: command,
             user: None,
         };
-        let plan = Plan::join(&join, &Facts::gather(&Join::bare())?)?;
+        let plan = Plan::join(&join, Facts::gather(&Join::bare())?)?;
         use rustix::fd::AsFd;
         Ok(Running {
             running: parent::execute(plan, joined.as_fd(), self.running.ruleset())?,

@@ -56,11 +56,17 @@ impl<'k> Guest<'k> {
     /// When the container does not run, or its supervisor does not answer.
     pub fn of_container(known: &'k Known, ruleset: bool) -> Result<Guest<'k>> {
         let name = known.name();
-        let Status::Running { process, .. } = &known.record.status else {
+        let Status::Running {
+            process, unique, ..
+        } = &known.record.status
+        else {
             return Err(Error::usage(format!("container {name} does not run now")));
         };
-        let ended = || Error::usage(format!("container {name} has ended"));
-        let joined = processes::hold(*process)?.ok_or_else(ended)?;
+        let gone = || match known.is_of_here() {
+            true => Error::usage(format!("container {name} has ended")),
+            false => known.elsewhere(),
+        };
+        let joined = processes::hold_unique(*process, *unique)?.ok_or_else(gone)?;
         let sweeps = !known.record.namespaces.iter().any(|name| name == "pid");
         let mut guest = Guest {
             container: Some(known),

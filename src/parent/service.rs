@@ -285,6 +285,7 @@ impl<'s> Service<'s> {
             self.record.status = Status::Running {
                 init: init.and_then(processes::identify),
                 process,
+                unique: processes::unique(pid),
             };
         }
         self.record.started = Some(milliseconds(SystemTime::now()));

@@ -60,11 +60,11 @@ impl Plan {
     ///
     /// # Errors
     /// Everything that can be known to be impossible before anything is done.
-    pub fn join(join: &Join<'_>, facts: &Facts) -> Result<Plan> {
+    pub fn join(join: &Join<'_>, facts: Facts) -> Result<Plan> {
         let spec = join.confined_spec();
         let facts = Facts {
             filter: join.filter(),
-            ..facts.clone()
+            ..facts
         };
         let mut arena = Arena::default();
         let mut slots = setup::Slots::default();

@@ -9,12 +9,12 @@ use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
     AtFlags, FlockOperation, Mode, OFlags, flock, mkdirat, openat, renameat, unlinkat,
 };
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 
 const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
@@ -92,15 +92,13 @@ impl Folder {
         let said =
             |what: String| Error::broken(format!("read {file} of container {}: {what}", self.name));
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut opened = match openat(&self.directory, file, flags, Mode::empty()) {
-            Ok(opened) => File::from(opened),
+        let opened = match openat(&self.directory, file, flags, Mode::empty()) {
+            Ok(opened) => opened,
             Err(Errno::NOENT) => return Ok(None),
             Err(errno) => return Err(said(crate::error::Errno::from(errno).to_string())),
         };
-        let mut text = Vec::with_capacity(4096);
-        opened
-            .read_to_end(&mut text)
-            .map_err(|error| said(crate::error::Errno::from(error).to_string()))?;
+        let text =
+            whole(&opened).map_err(|errno| said(crate::error::Errno::from(errno).to_string()))?;
         serde_json::from_slice(&text).map(Some).map_err(|error| {
             said(error.to_string())
                 .with_hint(format!("`rootlet rm --force {}` removes it", self.name))
@@ -464,6 +462,21 @@ fn make_free(place: &Place, locked: &Locked) -> Result<Name> {
     }
     Err(Error::usage("every name that rootlet can make up is taken")
         .with_hint("give one: --name NAME"))
+}
+
+/// What is in a file that does not change. Most are read at once, and a read that is short has come to the end.
+fn whole(file: &OwnedFd) -> std::result::Result<Vec<u8>, Errno> {
+    const PIECE: usize = 4096;
+    let mut text = Vec::new();
+    loop {
+        let start = text.len();
+        text.resize(start + PIECE, 0);
+        let read = retry_on_intr(|| rustix::io::read(file, &mut text[start..]))?;
+        text.truncate(start + read);
+        if read < PIECE {
+            return Ok(text);
+        }
+    }
 }
 
 /// A file that appears whole: what is read is the old one or the new one.

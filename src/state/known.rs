@@ -130,6 +130,14 @@ impl Known {
         processes::own_namespace().is_ok_and(|own| own == self.record.pid_namespace)
     }
 
+    /// The error for process ids that mean nothing here.
+    pub fn elsewhere(&self) -> Error {
+        Error::usage(format!(
+            "container {} was started from another PID namespace, and its processes cannot be seen from here",
+            self.name()
+        ))
+    }
+
     /// Asks its supervisor, and waits for the answer.
     ///
     /// # Errors

@@ -167,6 +167,34 @@ pub fn hold(process: Process) -> Result<Option<OwnedFd>> {
     }
 }
 
+/// [`hold`], of a process of which one knows what the kernel calls it: then there is no need to look it up in /proc.
+///
+/// # Errors
+/// See [`hold`].
+pub fn hold_unique(process: Process, unique: Option<u64>) -> Result<Option<OwnedFd>> {
+    let known = unique.and_then(|unique| {
+        let held = pidfd_open(Pid::from_raw(process.pid)?, PidfdFlags::empty()).ok()?;
+        (name_of(&held) == Some(unique)).then_some(held)
+    });
+    known.map_or_else(|| hold(process), |held| Ok(Some(held)))
+}
+
+/// What the kernel calls the process with this id, and no other since the machine started.
+pub fn unique(pid: i32) -> Option<u64> {
+    name_of(&pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?)
+}
+
+/// The inode number of a process's descriptor is its own (Linux 6.9); before, all have one, in another file system.
+fn name_of(held: &OwnedFd) -> Option<u64> {
+    /// From linux/magic.h.
+    const PIDFS_MAGIC: u64 = 0x5049_4446;
+    let system = rustix::fs::fstatfs(held).ok()?;
+    match system.f_type as u64 == PIDFS_MAGIC {
+        true => Some(rustix::fs::fstat(held).ok()?.st_ino),
+        false => None,
+    }
+}
+
 /// Sends a signal to a process, and to no other. False when it has ended.
 ///
 /// # Errors

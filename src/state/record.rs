@@ -59,6 +59,9 @@ pub enum Status {
         init: Option<Process>,
         /// The command.
         process: Process,
+        /// What the kernel calls it and no other process since the machine started, where it says that (pidfs, Linux 6.9).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unique: Option<u64>,
     },
     /// It has ended.
     Exited {
@@ -98,6 +101,7 @@ mod tests {
             Status::Running {
                 init: Some(process),
                 process,
+                unique: Some(4),
             },
             Status::Exited {
                 ended: 4,

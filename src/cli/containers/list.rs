@@ -150,7 +150,7 @@ fn row<'a>(known: &'a Known, table: &Table, children: &HashMap<i32, Vec<&Seen>>)
     let record = &known.record;
     let here = known.is_of_here();
     let (init, process) = match &record.status {
-        Status::Running { init, process } => (*init, Some(*process)),
+        Status::Running { init, process, .. } => (*init, Some(*process)),
         _ => (None, None),
     };
     let mut roots: Vec<Process> = init

@@ -36,10 +36,7 @@ pub fn inside<'t>(known: &Known, table: &'t Table) -> Result<Vec<&'t Seen>> {
         )));
     };
     if !known.is_of_here() {
-        return Err(Error::usage(format!(
-            "container {} was started from another PID namespace, and its processes cannot be seen from here",
-            known.name()
-        )));
+        return Err(known.elsewhere());
     }
     let execs: &[Process] = &known.record.execs;
     let mut all = match init {
