@@ -100,7 +100,8 @@ impl Plan {
         parent.splice(..0, raw.then_some(ParentStep::KeepTerminal));
         let clone_flags = join.clone_flags();
         parent.push(ParentStep::Clone { flags: clone_flags });
-        parent.extend(join.group.map(|_| ParentStep::Release));
+        parent.extend(join.shares(&mut arena)?);
+        parent.extend(join.is_awaited().then_some(ParentStep::Release));
         parent.push(ParentStep::Supervise);
         let setup = join.setup(&facts, tty, &ids, &spec, &mut arena)?;
         let init = join.init(&spec, &facts, tty, &mut arena)?;
@@ -185,9 +186,36 @@ impl Join<'_> {
     /// The new process shares the launcher's memory where it can: see [`super::clone_flags`]. A command that was killed
     /// together with it holds the other end of the reports until it has gone.
     fn clone_flags(&self) -> u64 {
-        let alone = self.joins(libc::CLONE_NEWTIME) || !self.joins(libc::CLONE_NEWPID);
+        let scored = self
+            .details
+            .is_some_and(|details| details.spec.oom_score_adj.is_some());
+        let alone = self.joins(libc::CLONE_NEWTIME) || !self.joins(libc::CLONE_NEWPID) || scored;
         let memory = if alone { 0 } else { libc::CLONE_VM as u64 };
         memory | self.group.map_or(0, |_| super::CLONE_INTO_CGROUP)
+    }
+
+    /// What the launcher does to the new process: what willingness to give way the container has.
+    fn shares(&self, arena: &mut Arena) -> Result<Vec<ParentStep>> {
+        let Some(details) = self.details else {
+            return Ok(Vec::new());
+        };
+        let nice = details
+            .spec
+            .nice
+            .map(|nice| Ok(ParentStep::SetNice { nice }));
+        let score = details.spec.oom_score_adj.map(|score| {
+            let score = arena.text(score.to_string())?;
+            Ok(ParentStep::SetOomScore { score })
+        });
+        nice.into_iter().chain(score).collect()
+    }
+
+    /// Whether the new process waits until the launcher has done something to it.
+    fn is_awaited(&self) -> bool {
+        let spec = self.details.map(|details| &details.spec);
+        let gives_way =
+            spec.is_some_and(|spec| spec.nice.is_some() || spec.oom_score_adj.is_some());
+        self.group.is_some() || gives_way
     }
 
     fn joins(&self, flag: i32) -> bool {
@@ -276,7 +304,7 @@ impl Join<'_> {
         arena: &mut Arena,
     ) -> Result<Vec<Entry>> {
         let mut list = setup::start(spec, facts);
-        if self.group.is_some() {
+        if self.is_awaited() {
             list.push(must(Step::AwaitIdMaps));
         }
         // Before it is where anybody of the container's could look at it (CVE-2016-9962).
