@@ -26,6 +26,21 @@ pub struct Seen {
     pub name: String,
 }
 
+impl Seen {
+    /// One that nobody has looked at.
+    fn unseen(process: Process) -> Seen {
+        Seen {
+            process,
+            parent: 0,
+            state: '?',
+            ticks: 0,
+            threads: 0,
+            memory: 0,
+            name: String::new(),
+        }
+    }
+}
+
 /// The processes of one moment, by their ids.
 #[derive(Debug, Default)]
 pub struct Table {
@@ -41,6 +56,21 @@ impl Table {
     /// When /proc cannot be read.
     pub fn read() -> Result<Table> {
         let mut table = Table::default();
+        table.grow()?;
+        Ok(table)
+    }
+
+    /// Looks at all but these, of which is known that they live: each takes as long to look at as all that a list says of
+    /// its container.
+    ///
+    /// # Errors
+    /// See [`Table::read`].
+    pub fn read_but(known: impl Iterator<Item = Process>) -> Result<Table> {
+        let mut table = Table::default();
+        for process in known {
+            table.listed.insert(process.pid);
+            table.seen.insert(process.pid, Seen::unseen(process));
+        }
         table.grow()?;
         Ok(table)
     }

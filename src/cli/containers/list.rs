@@ -3,7 +3,7 @@
 use super::{plain, say_one, shown_command};
 use crate::cli::written;
 use rootlet::error::{Error, Result};
-use rootlet::state::processes::{Seen, Table};
+use rootlet::state::processes::{self, Seen, Table};
 use rootlet::state::{Known, Process, Status};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -81,7 +81,7 @@ pub fn list(line: &ListLine) -> anyhow::Result<u8> {
     let found = Known::all()?;
     let wanted = |known: &&Known| {
         let listed = line.all
-            || known.state() != "exited"
+            || super::runs(known)
             || line.filter.iter().any(|it| matches!(it, Filter::Status(_)));
         listed && line.filter.iter().all(|filter| filter.holds(known))
     };
@@ -138,17 +138,36 @@ struct Row<'a> {
 }
 
 fn rows<'a>(containers: &[&'a Known]) -> Result<Vec<Row<'a>>> {
-    let table = Table::read()?;
+    let namespace = processes::own_namespace()?;
+    let is_here = |known: &Known| known.record.pid_namespace == namespace;
+    // Who holds a lock lives, and so does the init of one that runs.
+    let here = containers
+        .iter()
+        .filter(|known| known.held && is_here(known));
+    let table = Table::read_but(here.flat_map(|known| rootlets(known)))?;
     let children = table.children();
     Ok(containers
         .iter()
-        .map(|known| row(known, &table, &children))
+        .map(|known| row(known, is_here(known), &table, &children))
         .collect())
 }
 
-fn row<'a>(known: &'a Known, table: &Table, children: &HashMap<i32, Vec<&Seen>>) -> Row<'a> {
+/// rootlet's own processes of a container.
+fn rootlets(known: &Known) -> impl Iterator<Item = Process> {
+    let init = match known.record.status {
+        Status::Running { init, .. } => init,
+        _ => None,
+    };
+    std::iter::once(known.record.supervisor).chain(init)
+}
+
+fn row<'a>(
+    known: &'a Known,
+    here: bool,
+    table: &Table,
+    children: &HashMap<i32, Vec<&Seen>>,
+) -> Row<'a> {
     let record = &known.record;
-    let here = known.is_of_here();
     let (init, process) = match &record.status {
         Status::Running { init, process, .. } => (*init, Some(*process)),
         _ => (None, None),
