@@ -46,12 +46,13 @@ impl Known {
                 Err(error) => found.unread.push(error),
             }
         }
-        if !dead.is_empty()
+        // One that was killed before it had a folder has left an empty directory.
+        let is_empty = found.containers.is_empty() && found.unread.is_empty();
+        if (is_empty || !dead.is_empty())
             && let Some(locked) = place.try_lock()?
         {
-            for name in dead {
-                clear(&place, &name, &locked)?;
-            }
+            let cleared = dead.iter().map(|name| clear(&place, name, &locked));
+            found.unread.extend(cleared.filter_map(Result::err));
             place.tidy(&locked);
         }
         Ok(found)

@@ -67,12 +67,23 @@ fn a_name_is_free_when_its_container_has_ended_and_is_removed() {
         .fails(125, &["there is no container called web"]);
 }
 
+/// Waits until nobody holds a container's folder: a process that has gone from the list of them may not yet have closed
+/// all that it had of the supervisor's.
+#[track_caller]
+pub fn is_let_go(runtime: &Runtime, name: &str) {
+    let lock = std::fs::File::open(runtime.place().join(name).join("lock")).unwrap();
+    until("the lock is free", || {
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockShared).is_ok()
+    });
+}
+
 /// The name of a container whose supervisor has been killed.
 fn orphan(runtime: &Runtime) -> &'static str {
     runtime.detach(&["--name", "web"], "sleep 1000; :");
     let supervisor = runtime.pid("web", "supervisor-pid");
     send(supervisor, libc::SIGKILL);
     runtime.nothing_runs();
+    is_let_go(runtime, "web");
     assert!(runtime.place().join("web/record.json").exists());
     "web"
 }

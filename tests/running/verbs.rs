@@ -1,6 +1,6 @@
 //! What is asked of containers that run: removing, renaming, labels, and all that is known of them.
 
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, until};
 use crate::support::{await_end, send};
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ fn a_container_that_runs_is_renamed() {
     runtime
         .rootlet(&["stop", "old"])
         .fails(125, &["no container called old"]);
-    crate::runtime::until("the command is ready", || runtime.log("new") == "begin");
+    until("the command is ready", || runtime.log("new") == "begin");
     // Its old name is free.
     runtime.detach(&["--name", "old"], "sleep 1000; :");
     assert_eq!(runtime.rootlet(&["stop", "new"]).ok(), "new");
@@ -115,6 +115,9 @@ fn inspect_tells_all_that_is_known() {
         &["--label", "a=b", "--env", "SECRET=hidden", "--net", "none"],
         "sleep 1000; :",
     );
+    until("its shell has started the other one", || {
+        runtime.seen(&name, "pids") == 2
+    });
     let text = runtime.rootlet(&["inspect", "--json", &name]).ok();
     let about: Value = serde_json::from_str(&text).unwrap();
     let about = &about[0];
@@ -165,7 +168,7 @@ fn top_lists_the_processes_inside() {
     let name = runtime.detach(&[], "sleep 1000; :");
     let command = runtime.pid(&name, "pid");
     let mut lines = Vec::new();
-    crate::runtime::until("both are there", || {
+    until("both are there", || {
         let text = runtime.rootlet(&["top", &name]).ok();
         lines = text.lines().map(ToString::to_string).collect();
         lines.iter().any(|line| line.ends_with(" sleep 1000"))
@@ -223,6 +226,7 @@ fn a_process_that_has_got_a_dead_ones_id_is_left_alone() {
         .unwrap();
     send(supervisor, libc::SIGKILL);
     runtime.nothing_runs();
+    crate::names::is_let_go(&runtime, &name);
     let file = runtime.place().join(&name).join("record.json");
     let record = std::fs::read_to_string(&file).unwrap();
     let mut record: Value = serde_json::from_str(&record).unwrap();
