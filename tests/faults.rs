@@ -34,8 +34,8 @@ const TESTS: [(&str, &str); 2] = [
 ];
 
 /// How many runs of a matrix a test makes, evenly spread over it.
-const MOST_FAULTS: usize = 120;
-const MOST_KILLS: usize = 200;
+const MOST_FAULTS: usize = 80;
+const MOST_KILLS: usize = 130;
 
 /// A program of its own, without the harness, since the tracer waits for every process that it has.
 fn main() -> ExitCode {
@@ -78,6 +78,7 @@ fn only(kind: &str, process: &str, call: &str, nth: &str, act: &str) -> ExitCode
     let act = match act {
         "launcher" => Act::Kill(Vec::new()),
         "child-0" => Act::Kill(vec![0]),
+        "child-0-0" => Act::Kill(vec![0, 0]),
         errno => Act::Fail(calls::number(errno)),
     };
     let mut tally = Tally::default();
@@ -99,13 +100,20 @@ fn test(words: &[&str]) -> ExitCode {
         if chosen && !words.contains(&"--list") {
             println!("\n{test}");
             // Every matrix, also after a defect.
-            defects += KINDS.iter().filter(|kind| !matrix(what, kind.name)).count();
+            let kinds = KINDS.iter().filter(|kind| is_chosen(kind.name));
+            defects += kinds.filter(|kind| !matrix(what, kind.name)).count();
         }
     }
     match defects {
         0 => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }
+}
+
+/// Whether the matrix of this kind is made: all are, if none is asked for.
+fn is_chosen(kind: &str) -> bool {
+    let asked = std::env::var("ROOTLET_FAULTS_KINDS").unwrap_or_default();
+    asked.is_empty() || asked.split(';').any(|it| it == kind)
 }
 
 /// Whether every run of a matrix is made.
@@ -183,11 +191,15 @@ fn faults(launch: &Launch) -> Vec<Run<'_>> {
     runs.collect()
 }
 
-/// Each call, with the launcher killed before it is made, and with the first process inside.
+/// Each call, with the launcher killed before it is made; with its first child, which is the first process inside, or for a
+/// detached container the supervisor; and then with the first process inside.
 fn kills(launch: &Launch) -> Vec<Run<'_>> {
+    let children = if launch.is_detached() { 2 } else { 1 };
     let calls = || launch.calls().iter();
     let launcher = calls().map(|call| (call, Act::Kill(vec![])));
-    let inside = calls().filter(|call| call.inside);
-    let inside = inside.map(|call| (call, Act::Kill(vec![0])));
+    let inside = (0..children).flat_map(|depth| {
+        let living = calls().filter(move |call| call.living[depth]);
+        living.map(move |call| (call, Act::Kill(vec![0; depth + 1])))
+    });
     launcher.chain(inside).collect()
 }

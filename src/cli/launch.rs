@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::PipeFlags;
 use std::cell::RefCell;
 use std::io::Write;
@@ -55,8 +56,9 @@ impl<'r> Launch<'r> {
             return Ok(Started::Here(launch(None)));
         }
         let refused = |errno| Error::setup("make a process that supervises the container", errno);
-        let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(refused);
-        let ((told, tells), (said, says)) = (pipe()?, pipe()?);
+        let (kind, flags) = (SocketType::STREAM, SocketFlags::CLOEXEC);
+        let (told, tells) = socketpair(AddressFamily::UNIX, kind, flags, None).map_err(refused)?;
+        let (said, says) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(refused)?;
         match parent::detach().map_err(refused)? {
             Side::Detached => {
                 let kept = [&spec.pass_fds[..], request.status_fd.as_slice()].concat();
@@ -77,12 +79,10 @@ impl<'r> Launch<'r> {
             .iter()
             .for_each(|note| report.note(note.clone()));
         let mut service = Service::new(self.listing(), self.spec, plan)?;
-        if self.request.detach {
-            let name = service.name()?;
-            let caller = &self.caller;
-            service.on_start(move || tell(caller, name.as_ref().map_or("", AsRef::as_ref)));
+        let mut outcome = self.supervise(plan, report, &mut service);
+        if let Some(error) = service.forsaken() {
+            outcome = Err(error.clone());
         }
-        let outcome = self.supervise(plan, report, &mut service);
         if plan.listened.is_some() {
             report.refusals(&plan.enforced.seccomp);
         }
@@ -114,6 +114,10 @@ impl<'r> Launch<'r> {
         report: &mut Report,
         service: &mut Service<'_>,
     ) -> Result<Outcome> {
+        if let Some(caller) = self.caller.take() {
+            let name = service.name()?;
+            service.on_start(move || tell(caller, name.as_ref().map_or("", AsRef::as_ref)));
+        }
         let (mut failures, mut delay) = (0, DELAYS[0]);
         loop {
             let began = Instant::now();
@@ -162,17 +166,18 @@ fn leave(says: &OwnedFd, kept: &[i32]) -> std::result::Result<(), Errno> {
     Ok(())
 }
 
-/// The command has started: from here on nobody reads what this process says, and the caller may go.
-fn tell(caller: &RefCell<Option<OwnedFd>>, name: &str) {
-    let Some(caller) = caller.take() else {
-        return;
-    };
+/// The command has started: from here on nobody reads what this process says. Returns where the caller says that it has
+/// told its user.
+fn tell(caller: OwnedFd, name: &str) -> Result<OwnedFd> {
+    let line = format!("{name}\n");
+    retry_on_intr(|| rustix::io::write(&caller, line.as_bytes()))
+        .map_err(|errno| Error::setup("tell what the container is called, write", errno))?;
     let _ = sys::duplicate_onto(1, 2);
-    let _ = rustix::io::write(&caller, format!("{name}\n").as_bytes());
+    Ok(caller)
 }
 
-/// Passes on what the other process says until it tells what the container is called, and prints that; or until it has
-/// ended.
+/// Passes on what the other process says until it tells what the container is called, prints that, and answers; or until it
+/// has ended. Without the answer, the container ends too: see [`Service::on_start`].
 fn await_start(told: &OwnedFd, said: &OwnedFd, pid: i32) -> anyhow::Result<u8> {
     let refused = |errno| Error::setup("wait until the container has started", errno);
     let (mut name, mut buffer) = (Vec::new(), [0u8; 4096]);
@@ -185,7 +190,11 @@ fn await_start(told: &OwnedFd, said: &OwnedFd, pid: i32) -> anyhow::Result<u8> {
         // The name only when nothing is left that was said before it.
         let says = polled[1].revents().contains(PollFlags::IN);
         let source = if says { said } else { told };
-        let length = retry_on_intr(|| rustix::io::read(source, &mut buffer)).map_err(refused)?;
+        let length = match retry_on_intr(|| rustix::io::read(source, &mut buffer)) {
+            // It has ended.
+            Err(Errno::CONNRESET) => 0,
+            read => read.map_err(refused)?,
+        };
         let read = &buffer[..length];
         if says {
             let _ = std::io::stderr().write_all(read);
@@ -197,7 +206,12 @@ fn await_start(told: &OwnedFd, said: &OwnedFd, pid: i32) -> anyhow::Result<u8> {
         }
     }
     if name.ends_with(b"\n") {
-        return super::written(std::io::stdout().write_all(&name));
+        super::written(std::io::stdout().write_all(&name))?;
+        return match retry_on_intr(|| rustix::io::write(told, b"\n")) {
+            // It has been killed since, or listens no more.
+            Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => Ok(0),
+            Err(errno) => Err(refused(errno).into()),
+        };
     }
     // It has said why itself.
     let options = rustix::process::WaitOptions::empty();

@@ -1,5 +1,6 @@
 //! A container that others may ask for: its folder, its log, and the answers to what commands want of its supervisor.
 
+mod caller;
 mod client;
 pub mod details;
 mod pause;
@@ -15,6 +16,7 @@ use crate::state::{
     End, Held, Name, Process, Record, Reply, Request, Status, milliseconds, processes,
 };
 use crate::sys::{self, SignalSet};
+use caller::Caller;
 use client::{Client, Heard};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, OwnedFd};
@@ -31,6 +33,11 @@ const MOST_CLIENTS: usize = 256;
 
 /// How long it is waited at the end for those who have not yet read what the command has written.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How often the end of a container is written down, or its folder removed, where that is refused; and how long is waited
+/// between.
+const LAST_ATTEMPTS: u32 = 10;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);
 
 /// What a container is called, and how it is kept.
 #[derive(Clone, Debug, Default)]
@@ -66,8 +73,12 @@ pub struct Service<'s> {
     due: Option<Instant>,
     stopping: bool,
     paused: bool,
-    /// Told when the command has been started for the first time.
-    on_start: Option<Box<dyn FnOnce() + 's>>,
+    /// Called when the command has been started for the first time.
+    on_start: Option<Box<dyn FnOnce() -> Result<OwnedFd> + 's>>,
+    /// Who has been told that it has, and has not yet told the user.
+    caller: Option<Caller>,
+    /// Why the container is nobody's: the one who has asked for it does not know of it.
+    forsaken: Option<Error>,
     /// Why this container could not be listed.
     failure: Option<Error>,
 }
@@ -115,6 +126,8 @@ impl<'s> Service<'s> {
             stopping: false,
             paused: false,
             on_start: None,
+            caller: None,
+            forsaken: None,
             failure: None,
         };
         if named {
@@ -123,9 +136,15 @@ impl<'s> Service<'s> {
         Ok(service)
     }
 
-    /// Calls `told` when the command has been started for the first time.
-    pub fn on_start(&mut self, told: impl FnOnce() + 's) {
+    /// Calls `told` when the command has been started for the first time, for a container whose caller goes then. Until
+    /// there is something to be read from the descriptor that it returns, the container is the caller's, and ends with it.
+    pub fn on_start(&mut self, told: impl FnOnce() -> Result<OwnedFd> + 's) {
         self.on_start = Some(Box::new(told));
+    }
+
+    /// Why the container was ended, if that is because its caller knows nothing of it.
+    pub fn forsaken(&self) -> Option<&Error> {
+        self.forsaken.as_ref()
     }
 
     /// This process, and no longer the one that has made the folder, supervises the container.
@@ -222,8 +241,17 @@ impl<'s> Service<'s> {
         let done = match self.held.take() {
             None => Ok(()),
             // Who asked for a detached container that could not be started is told so, and has no name for it.
-            Some(held) if self.listing.remove || !started => held.remove(),
-            Some(held) => held.write(&self.record),
+            Some(held) if self.listing.remove || self.forsaken.is_some() || !started => {
+                at_last(|| held.remove())
+            }
+            Some(held) => {
+                let written = at_last(|| held.write(&self.record));
+                // It can be over before the caller has told of it.
+                match self.caller.take().is_none_or(|caller| caller.has_told()) {
+                    true => written,
+                    false => at_last(|| held.remove()),
+                }
+            }
         };
         // Who has called meanwhile is told too, and is not to take this for a supervisor that was killed.
         let told = std::mem::take(&mut self.clients);
@@ -299,8 +327,27 @@ impl<'s> Service<'s> {
             }
             None => self.due = Some(Instant::now() + UNLISTED),
         }
-        if let Some(told) = self.on_start.take() {
-            told();
+        match self.on_start.take().map(|told| told()) {
+            None => {}
+            Some(Ok(caller)) => self.caller = Some(Caller::new(caller)),
+            Some(Err(error)) => self.forsake(error),
+        }
+    }
+
+    /// Nobody knows of the container: it ends, and nothing is left of it.
+    fn forsake(&mut self, why: Error) {
+        self.caller = None;
+        self.stopping = true;
+        self.forsaken.get_or_insert(why);
+    }
+
+    /// Listens to the caller, who has something to say or has gone.
+    fn hear_caller(&mut self) {
+        let Some(caller) = self.caller.take() else {
+            return;
+        };
+        if !caller.has_told() {
+            self.forsake(caller::gone());
         }
     }
 
@@ -321,6 +368,11 @@ impl<'s> Service<'s> {
     }
 
     fn serve(&mut self, mut running: Option<&mut Running<'_>>, happened: &[PollFlags]) {
+        // Last of all that is wanted; not if it has come after that.
+        let caller = happened.get(1 + self.clients.len());
+        if caller.is_some_and(|flags| !flags.is_empty()) {
+            self.hear_caller();
+        }
         if happened.first().is_some_and(|flags| !flags.is_empty()) {
             self.accept();
         }
@@ -520,6 +572,7 @@ impl Companion for Service<'_> {
             .map(|it| PollFd::new(it, PollFlags::IN));
         listener
             .chain(self.clients.iter().map(Client::wanted))
+            .chain(self.caller.iter().map(Caller::wanted))
             .collect()
     }
 
@@ -530,6 +583,9 @@ impl Companion for Service<'_> {
     fn turn(&mut self, running: &mut Running<'_>, happened: &[PollFlags]) {
         if happened.iter().any(|flags| !flags.is_empty()) {
             self.serve(Some(running), happened);
+        }
+        if self.forsaken.is_some() {
+            return running.kill();
         }
         if self.due.is_some_and(|due| due <= Instant::now()) {
             self.record.execs = self.clients.iter().filter_map(Client::executes).collect();
@@ -573,6 +629,18 @@ impl Companion for Service<'_> {
     fn take_ruleset(&mut self, ruleset: OwnedFd) {
         self.ruleset = Some(ruleset);
     }
+}
+
+/// Does what is done last, once more if the kernel refuses it: a disk may be full for a moment, and nobody comes after
+/// this process who would do it.
+fn at_last(mut done: impl FnMut() -> Result<()>) -> Result<()> {
+    for _ in 1..LAST_ATTEMPTS {
+        match done() {
+            Err(error) if error.errno.is_some() => std::thread::sleep(BETWEEN_ATTEMPTS),
+            done => return done,
+        }
+    }
+    done()
 }
 
 fn own_process() -> Result<Process> {

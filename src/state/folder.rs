@@ -182,13 +182,14 @@ impl Folder {
     ///
     /// # Errors
     /// When something in it cannot be removed.
-    pub fn remove(&self, place: &Place, _locked: &Locked) -> Result<()> {
-        let refused = |errno| {
-            Error::setup(
-                format!("remove what is known of container {}", self.name),
-                errno,
-            )
-        };
+    pub fn remove(&self, place: &Place, locked: &Locked) -> Result<()> {
+        self.remove_as(&self.name, place, locked)
+    }
+
+    /// The same, of one that may have been renamed.
+    fn remove_as(&self, name: &Name, place: &Place, _locked: &Locked) -> Result<()> {
+        let refused =
+            |errno| Error::setup(format!("remove what is known of container {name}"), errno);
         // The record first: whoever reads meanwhile finds nothing, and not half of it.
         for file in ["record.json", "lock"] {
             match unlinkat(&self.directory, file, AtFlags::empty()) {
@@ -207,7 +208,7 @@ impl Folder {
                 Err(errno) => return Err(refused(errno)),
             }
         }
-        match unlinkat(&place.directory, self.name.as_ref(), AtFlags::REMOVEDIR) {
+        match unlinkat(&place.directory, name.as_ref(), AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(errno) => Err(refused(errno)),
         }
@@ -402,14 +403,10 @@ impl Held {
     ///
     /// # Errors
     /// When something in it cannot be removed.
-    pub fn remove(self) -> Result<()> {
+    pub fn remove(&self) -> Result<()> {
         let locked = self.place.lock()?;
         if let Some(name) = self.name()? {
-            let folder = Folder {
-                name,
-                ..self.folder
-            };
-            folder.remove(&self.place, &locked)?;
+            self.folder.remove_as(&name, &self.place, &locked)?;
         }
         self.place.tidy(&locked);
         Ok(())

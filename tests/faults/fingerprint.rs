@@ -330,9 +330,12 @@ fn system(text: &mut String) {
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .collect();
     ids.sort_unstable();
+    // The command of an exec has another id each time.
+    let own = std::process::id() as i32;
+    ids.retain(|&pid| pid != own);
     // With the host's processes in sight, they are another matter each time.
     ids.truncate(if ids.len() < 10 { 10 } else { 1 });
-    let _ = writeln!(text, "processes {ids:?}");
+    let _ = writeln!(text, "other processes {ids:?}");
 }
 
 /// What only trying tells.

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -34,7 +35,7 @@ pub enum Act {
 }
 
 /// How long is waited for what.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Patience {
     /// A program that has not ended by then hangs.
     pub hang: Duration,
@@ -43,14 +44,23 @@ pub struct Patience {
     /// A command that does nothing for so long has been seen enough of, and is killed; but not after the act, for which it
     /// may be that it ends.
     pub quiet: Option<Duration>,
+    /// After the act too, once something is in this file.
+    pub goes_on: Option<PathBuf>,
+}
+
+impl Patience {
+    fn ends_after_act(&self) -> bool {
+        let told = self.goes_on.as_ref().and_then(|path| path.metadata().ok());
+        told.is_some_and(|data| data.len() > 0)
+    }
 }
 
 /// What was seen of a run.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// Every call, in order, until the act, and whether the program's first child lived then; those of executed commands are
-    /// left out.
-    pub met: Vec<(Point, bool)>,
+    /// Every call, in order, until the act, and whether the program's first child lived then, and the first child of that;
+    /// those of executed commands are left out.
+    pub met: Vec<(Point, [bool; 2])>,
     /// Whether the point was reached.
     pub acted: bool,
     /// How the program itself ended: its status, or 128+n for signal n. None when it hung.
@@ -65,7 +75,7 @@ pub struct Seen {
 
 /// Runs `command`, and acts once. The calling process has one thread, is a subreaper, has no other children, and has
 /// SIGCHLD blocked.
-pub fn run(command: &mut Command, act: Option<(&Point, &Act)>, patience: Patience) -> Seen {
+pub fn run(command: &mut Command, act: Option<(&Point, &Act)>, patience: &Patience) -> Seen {
     // SAFETY: one system call, which neither allocates nor takes a lock.
     unsafe { command.pre_exec(|| request(libc::PTRACE_TRACEME, 0, 0, 0).map(drop)) };
     // spawn returns when the program has been executed, at which it stops.
@@ -119,7 +129,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn watch(&mut self, patience: Patience) {
+    fn watch(&mut self, patience: &Patience) {
         let start = Instant::now();
         let mut ended = None;
         let mut last = Instant::now();
@@ -146,7 +156,7 @@ impl Run<'_> {
                 return self.end_all();
             }
             let quiet = patience.quiet.is_some_and(|quiet| now - last > quiet);
-            if quiet && !self.seen.acted {
+            if quiet && (!self.seen.acted || patience.ends_after_act()) {
                 self.kill_where(|process| process.executed && !process.path.is_empty());
             }
         }
@@ -274,8 +284,8 @@ impl Run<'_> {
         };
         match self.act {
             None => {
-                let child_lives = self.lives(&[0]);
-                self.seen.met.push((point, child_lives));
+                let living = [self.lives(&[0]), self.lives(&[0, 0])];
+                self.seen.met.push((point, living));
             }
             Some((chosen, act)) if *chosen == point && !self.seen.acted => self.act(pid, call, act),
             Some(_) => {}

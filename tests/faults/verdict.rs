@@ -37,7 +37,7 @@ pub fn of(launch: &Launch, (call, act): &(&Call, Act)) -> String {
 fn refused(launch: &Launch, call: &Call, errno: i32, outcome: &Outcome) -> &'static str {
     let ran = !outcome.fingerprint.is_empty();
     let named = |path: &String| outcome.said.contains(path);
-    match outcome.seen.status {
+    match outcome.status {
         None => "hang",
         _ if outcome.seen.orphans > 0 => "orphan",
         // What could not be removed is told by its name.
@@ -63,7 +63,7 @@ fn killed(launch: &Launch, victim: &Path, outcome: &Outcome) -> &'static str {
     // A launcher that is killed cannot decide what becomes of the changes that a try has caught.
     let is_killed = victim.is_empty();
     let kept = |path: &String| outcome.said.contains(path) || is_killed && launch.is_kept(path);
-    match outcome.seen.status {
+    match outcome.status {
         None => "hang",
         _ if outcome.seen.orphans > 0 => "orphan",
         _ if !outcome.left.iter().all(kept) => "leftover",
@@ -97,7 +97,7 @@ fn details(launch: &Launch, outcome: &Outcome) -> String {
         true => "no command ran".to_string(),
         false => fingerprint::difference(&launch.unfaulted, &outcome.fingerprint),
     };
-    let (status, orphans) = (outcome.seen.status, outcome.seen.orphans);
+    let (status, orphans) = (outcome.status, outcome.seen.orphans);
     let (left, said) = (&outcome.left, &outcome.said);
     let changed = shortened(&changed);
     let seen = format!("status {status:?}, orphans {orphans}, left {left:?}\n{changed}{said}");
