@@ -152,7 +152,7 @@ impl<'s> Service<'s> {
     /// # Errors
     /// When that cannot be written down.
     pub fn moved(&mut self) -> Result<()> {
-        self.record.supervisor = own_process()?;
+        self.record.supervisor = processes::own()?;
         self.write()
     }
 
@@ -265,7 +265,7 @@ impl<'s> Service<'s> {
 
     /// Makes the folder, and listens in it.
     fn list(&mut self) -> Result<()> {
-        self.record.supervisor = own_process()?;
+        self.record.supervisor = processes::own()?;
         self.record.pid_namespace = processes::own_namespace()?;
         let details = details::of(self.plan, self.spec);
         let story = details::story(self.plan, &self.stepped_down)?;
@@ -641,11 +641,6 @@ fn at_last(mut done: impl FnMut() -> Result<()>) -> Result<()> {
         }
     }
     done()
-}
-
-fn own_process() -> Result<Process> {
-    processes::identify(std::process::id() as i32)
-        .ok_or_else(|| Error::broken("look at this process in /proc: it is not there"))
 }
 
 fn end_of(outcome: &Result<Outcome>) -> End {
