@@ -39,6 +39,9 @@ pub fn spawn_command(task: &mut Task<'_>, foreign_pids: bool, listened: bool) ->
     task.command_pid =
         unsafe { sys::clone(flags, stack, become_command, argument.cast::<c_void>()) }?;
     if let Some((step, errno)) = task.refused {
+        // Before the launcher hears of it, who then ends this process: a dead one in a PID namespace that is not this
+        // process's own would go to the machine's first process, and hold the namespace until that has waited for it.
+        await_dead(task.command_pid);
         task.report(Kind::Failed, Process::Command, step, errno)?;
     }
     // Not refused, and not executed either: it was killed. Then its end, which comes next, is that of a set-up.
@@ -49,6 +52,12 @@ pub fn spawn_command(task: &mut Task<'_>, foreign_pids: bool, listened: bool) ->
         task.send(Kind::Listener, Process::Init, task.listener)?;
     }
     report_started(task, foreign_pids)
+}
+
+/// Waits for a child that ends.
+fn await_dead(child: RawPid) {
+    let child = Pid::from_raw(child);
+    while let Err(Errno::INTR) = ::rustix::process::waitpid(child, WaitOptions::empty()) {}
 }
 
 extern "C" fn become_command(argument: *mut c_void) -> ! {

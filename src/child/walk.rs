@@ -334,6 +334,7 @@ fn become_ids(uid: u32, gid: u32, drop_groups: bool) -> Result<(), Errno> {
         ::rustix::fs::Uid::from_raw(uid),
         ::rustix::fs::Gid::from_raw(gid),
     );
+    let before = ::rustix::process::dumpable_behavior()?;
     ::rustix::thread::set_keep_capabilities(true)?;
     if drop_groups {
         ::rustix::thread::set_thread_groups(&[])?;
@@ -343,8 +344,12 @@ fn become_ids(uid: u32, gid: u32, drop_groups: bool) -> Result<(), Errno> {
     let mut sets = ::rustix::thread::capabilities(::core::option::Option::None)?;
     sets.effective = sets.permitted;
     ::rustix::thread::set_capabilities(::core::option::Option::None, sets)?;
-    // The change of ids has closed /proc/self to ourselves (proc(5), dumpable); set-up writes there.
-    ::rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)
+    // The change of ids has closed /proc/self to ourselves (proc(5), dumpable); set-up writes there. Where it was closed
+    // on purpose it stays so at every moment.
+    match before {
+        DumpableBehavior::Dumpable => ::rustix::process::set_dumpable_behavior(before),
+        _ => ::rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable),
+    }
 }
 
 fn allow(task: &Task<'_>, slot: Slot, path: Text, access: u64) -> Result<(), Errno> {

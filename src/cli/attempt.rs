@@ -5,7 +5,7 @@ use super::run::carry_out;
 use rootlet::changes::Store;
 use rootlet::error::{Error, Result};
 use rootlet::front::line::Line;
-use rootlet::front::request::Request;
+use rootlet::front::request::{Request, Restart};
 use rootlet::host::look::{Look, ThisMachine};
 use rootlet::host::mountinfo::MountInfo;
 use rootlet::host::unanswered;
@@ -37,6 +37,7 @@ pub fn attempt(line: &Line<'_>) -> anyhow::Result<u8> {
     let views = preset.mounts.len();
     let mut request = Request::new(line, preset)?;
     need_namespaces("try", &request.spec)?;
+    refuse(&request)?;
     refine(&mut request.spec, views, cwd.as_deref());
     if request.print_spec {
         return carry_out(request);
@@ -63,6 +64,18 @@ pub fn attempt(line: &Line<'_>) -> anyhow::Result<u8> {
         changes::report(&store, &changed, json)?;
     }
     Ok(status)
+}
+
+/// A try ends with a question, or a list.
+fn refuse(request: &Request) -> Result<()> {
+    let wrong = match (request.detach, request.restart) {
+        (true, _) => "-d",
+        (_, Restart::OnFailure(_)) => "--restart",
+        _ => return Ok(()),
+    };
+    Err(Error::usage(format!(
+        "rootlet try shows what a command has changed when that has ended: {wrong} has no place there"
+    )))
 }
 
 /// The directory that the user names, with those above it as they are on the host.

@@ -1,5 +1,6 @@
 //! `rootlet exec` and `rootlet enter`: a command where others are already.
 
+use super::program;
 use super::report::Report;
 use super::run;
 use rootlet::error::{Error, Result};
@@ -54,6 +55,7 @@ pub fn exec(line: &Line<'_>) -> anyhow::Result<u8> {
     let known = Known::named(&of.parse::<Name>()?)?;
     runs(&known)?;
     let details = known.folder.details()?;
+    program::keep_safe(details.program)?;
     if spec.command.is_empty() {
         spec.command.push(shell(&details));
     }
@@ -87,6 +89,7 @@ pub fn enter(line: &Line<'_>) -> anyhow::Result<u8> {
     let pid: i32 = of.parse().ok().filter(|pid| *pid > 0).ok_or_else(wrong)?;
     let guest = Guest::of_process(pid)?;
     let flags = others(pid)?;
+    program::keep_safe(None)?;
     if flags == 0 {
         let said = format!("process {pid} is in no namespace that you are not in");
         return Err(Error::usage(said)

@@ -12,6 +12,7 @@ mod exec;
 mod launch;
 mod manual;
 mod namespaces;
+mod program;
 mod report;
 mod run;
 

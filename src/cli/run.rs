@@ -159,6 +159,13 @@ pub fn carry_out(request: Request) -> anyhow::Result<u8> {
     if request.print_spec {
         return print(&spec_file::print(&spec)?);
     }
+    if request.detach && request.seccomp_trace {
+        return Err(Error::usage(
+            "--seccomp-trace tells what was refused when the command has ended, and of a detached one nobody would hear it",
+        )
+        .with_hint("leave out -d")
+        .into());
+    }
     let facts = Facts::gather(&spec)?;
     let facts = if request.detach {
         facts.detached()

@@ -418,14 +418,14 @@ impl Running<'_> {
     /// Ends everything inside, at once (SIGKILL).
     pub fn kill(&mut self) {
         drop(self.life.take());
-        // Without a PID namespace nobody but init can end what is inside: the end of the life pipe tells it to.
-        if !self.plan.sweeps() {
-            // The process has not been waited for, so its id is its own.
-            let _ = sys::kill(self.pid, libc::SIGKILL);
-        } else {
-            // One that has been stopped would not see it.
-            let _ = sys::kill(self.pid, libc::SIGCONT);
-        }
+        // Without a PID namespace nobody but init can end what is inside: the end of the life pipe tells it to, and one that
+        // has been stopped would not see it.
+        let signal = match self.plan.sweeps() {
+            true => libc::SIGCONT,
+            false => libc::SIGKILL,
+        };
+        // The process has not been waited for, so its id is its own.
+        let _ = sys::kill(self.pid, signal);
     }
 
     /// [`Running::kill`], and waits until it is done. Somebody who has waited already leaves nothing to be done.

@@ -319,7 +319,6 @@ impl Join<'_> {
                 gid,
                 drop_groups: ids.drop_groups,
             }));
-            list.push(must(Step::HideInit));
         }
         // A change of credentials has taken the tie back.
         if setup::is_tied(spec, facts) && (ids.change || self.flags != 0) {

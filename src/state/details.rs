@@ -35,6 +35,9 @@ pub struct Details {
     pub ruleset: bool,
     /// The lines of uid_map and of gid_map.
     pub maps: [Vec<IdRange>; 2],
+    /// The program file of the supervisor, device and inode: while that executes it nobody can write it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<[u64; 2]>,
 }
 
 /// What came of it: another file, since a further command need not read it.
@@ -84,6 +87,12 @@ impl From<Word> for OsString {
             Word::Bytes(bytes) => OsString::from_vec(bytes),
         }
     }
+}
+
+/// The program file that this process executes, device and inode; none where that cannot be seen.
+pub fn own_program() -> Option<[u64; 2]> {
+    let file = rustix::fs::stat("/proc/self/exe").ok()?;
+    Some([file.st_dev, file.st_ino])
 }
 
 impl Details {

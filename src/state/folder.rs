@@ -415,7 +415,7 @@ impl Held {
 
 fn in_use(name: &Name) -> Error {
     Error::usage(format!("there is a container called {name} already")).with_hint(format!(
-        "`rootlet ps -a` lists it, and `rootlet rm {name}` removes it"
+        "`rootlet ps -a` lists it, and `rootlet rm --force {name}` ends and removes it"
     ))
 }
 

@@ -145,6 +145,9 @@ impl Known {
     /// When it has ended, does not answer, or cannot do it.
     pub fn ask(&self, request: &Request) -> Result<Reply> {
         self.running()?;
+        if self.is_stopped() {
+            return Err(self.mute("is stopped"));
+        }
         let call = self.folder.call()?;
         call.ask(request)?;
         match call.answer(Some(PATIENCE))? {
@@ -157,13 +160,27 @@ impl Known {
         }
     }
 
+    /// Whether its supervisor has been stopped (SIGSTOP, or ^Z together with its command).
+    fn is_stopped(&self) -> bool {
+        let supervisor = self.record.supervisor;
+        let stopped =
+            |seen: processes::Seen| seen.process == supervisor && matches!(seen.state, 'T' | 't');
+        self.is_of_here() && processes::look(supervisor.pid).is_some_and(stopped)
+    }
+
     /// The error for a supervisor that does not answer.
     pub fn silent(&self) -> Error {
+        self.mute(&format!(
+            "has not answered for {} seconds",
+            PATIENCE.as_secs()
+        ))
+    }
+
+    fn mute(&self, why: &str) -> Error {
         let pid = self.record.supervisor.pid;
         Error::broken(format!(
-            "the supervisor of container {}, process {pid}, has not answered for {} seconds",
-            self.name(),
-            PATIENCE.as_secs()
+            "the supervisor of container {}, process {pid}, {why}",
+            self.name()
         ))
         .with_hint(format!(
             "if it was stopped, `kill -CONT {pid}` lets it go on; `rootlet kill {}` ends it with all that is in it",

@@ -15,7 +15,7 @@ mod place;
 pub mod processes;
 mod record;
 
-pub use details::{Details, FilesFilter, Story, Word};
+pub use details::{Details, FilesFilter, Story, Word, own_program};
 pub use folder::{Folder, Held};
 pub use known::{Found, Known};
 pub use message::{Call, End, Received, Reply, Request};

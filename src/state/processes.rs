@@ -20,8 +20,8 @@ pub struct Seen {
     pub threads: u64,
     /// Processor time that it has used: clock ticks.
     pub ticks: u64,
-    /// Bytes of memory that it has in use, which it may share with others.
-    pub memory: u64,
+    /// Pages of memory that it has in use, which it may share with others.
+    pub pages: u64,
     /// The program's name, 15 bytes at most.
     pub name: String,
 }
@@ -35,9 +35,16 @@ impl Seen {
             state: '?',
             ticks: 0,
             threads: 0,
-            memory: 0,
+            pages: 0,
             name: String::new(),
         }
+    }
+}
+
+impl Seen {
+    /// Bytes of memory. Only for who shows them: to learn how large a page is may take a system call.
+    pub fn memory(&self) -> u64 {
+        self.pages * rustix::param::page_size() as u64
     }
 }
 
@@ -182,7 +189,7 @@ fn parse(pid: i32, text: &str) -> Option<Seen> {
         state: fields.first()?.chars().next()?,
         threads: field(20)?,
         ticks: field(14)? + field(15)?,
-        memory: field(24)? * rustix::param::page_size() as u64,
+        pages: field(24)?,
         name: name.to_string(),
     })
 }
@@ -309,7 +316,7 @@ mod tests {
                     state: 'S',
                     threads: 1,
                     ticks: 0,
-                    memory: 0,
+                    pages: 0,
                     name,
                 },
             )

@@ -17,6 +17,7 @@ use core::ffi::{CStr, c_char, c_void};
 use raw::syscall;
 use rustix::fd::{FromRawFd, OwnedFd};
 use rustix::io::Errno;
+use std::ffi::CString;
 
 /// A process id, in the PID namespace of whoever holds it.
 pub type RawPid = i32;
@@ -137,6 +138,17 @@ pub unsafe fn execve(path: &CStr, argv: *const *const c_char, envp: *const *cons
         Err(errno) => errno,
         Ok(_) => Errno::IO,
     }
+}
+
+/// Executes `path` in the place of this program, with these words and this environment; returns only what was refused.
+pub fn execute(path: &CStr, words: &[CString], environment: &[CString]) -> Errno {
+    let pointers = |list: &[CString]| -> Vec<*const c_char> {
+        let strings = list.iter().map(|string| string.as_ptr());
+        strings.chain([core::ptr::null()]).collect()
+    };
+    let (words, environment) = (pointers(words), pointers(environment));
+    // SAFETY: both lists end with a null pointer, and what they point to is borrowed for longer than the call.
+    unsafe { execve(path, words.as_ptr(), environment.as_ptr()) }
 }
 
 /// Blocks exactly `mask` in this thread and returns what was blocked before (rt_sigprocmask(2)).

@@ -107,6 +107,10 @@ fn a_stopped_supervisor_is_ended_with_all_that_is_inside() {
     for options in [&[][..], &["--no-init"]] {
         let name = runtime.detach(options, "sleep 1000; :");
         halt(runtime.pid(&name, "supervisor-pid"));
+        // What cannot be done says what can be.
+        runtime
+            .rootlet(&["pause", &name])
+            .fails(125, &["is stopped", "kill -CONT", "rootlet kill"]);
         assert_eq!(runtime.rootlet(&["kill", &name]).ok(), name);
         runtime.nothing_runs();
         assert_eq!(runtime.list(), [serde_json::Value::Null; 0]);

@@ -20,7 +20,10 @@ pub fn until(what: &str, mut happened: impl FnMut() -> bool) {
 }
 
 /// A runtime directory. What runs in it is ended when the test is over.
-pub struct Runtime(Dir);
+pub struct Runtime {
+    dir: Dir,
+    mark: String,
+}
 
 impl Runtime {
     /// A new one, in which nothing is.
@@ -28,7 +31,9 @@ impl Runtime {
         let dir = Dir::new();
         let mode = std::fs::Permissions::from_mode(0o700);
         std::fs::set_permissions(dir.path(), mode).unwrap();
-        Runtime(dir)
+        // Ended, so that none is the beginning of another's.
+        let mark = format!("{}/", dir.text());
+        Runtime { dir, mark }
     }
 
     /// `rootlet` with these words, without input.
@@ -36,7 +41,7 @@ impl Runtime {
         let mut command = Command::new(ROOTLET);
         command
             .args(words)
-            .env("XDG_RUNTIME_DIR", self.0.path())
+            .env("XDG_RUNTIME_DIR", self.dir.path())
             .stdin(Stdio::null());
         command
     }
@@ -52,7 +57,7 @@ impl Runtime {
         command
             .args(["-c", script])
             .env("rootlet", ROOTLET)
-            .env("XDG_RUNTIME_DIR", self.0.path())
+            .env("XDG_RUNTIME_DIR", self.dir.path())
             .stdin(Stdio::null());
         finish(command)
     }
@@ -81,7 +86,7 @@ impl Runtime {
 
     /// What every process of its containers has in its command line, as long as it is not another program.
     pub fn mark(&self) -> &str {
-        self.0.text()
+        &self.mark
     }
 
     /// Requires that no process of a container is left.
@@ -128,12 +133,12 @@ impl Runtime {
 
     /// Where the containers' folders are.
     pub fn place(&self) -> PathBuf {
-        self.0.path().join("rootlet")
+        self.dir.path().join("rootlet")
     }
 
     /// The runtime directory.
     pub fn dir(&self) -> &Dir {
-        &self.0
+        &self.dir
     }
 }
 

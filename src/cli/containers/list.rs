@@ -254,7 +254,7 @@ fn used(group: Option<&Path>, inside: &[&Seen]) -> (u64, f64) {
     });
     counted.unwrap_or_else(|| {
         let ticks: u64 = inside.iter().map(|seen| seen.ticks).sum();
-        let memory = inside.iter().map(|seen| seen.memory).sum();
+        let memory = inside.iter().map(|seen| seen.memory()).sum();
         (
             memory,
             ticks as f64 / rustix::param::clock_ticks_per_second() as f64,

@@ -70,7 +70,7 @@ fn row(seen: &Seen) -> [String; 7] {
         inner_pid(pid).unwrap_or("-".to_string()),
         seen.parent.to_string(),
         seen.state.to_string(),
-        format!("{} KiB", seen.memory >> 10),
+        format!("{} KiB", seen.memory() >> 10),
         format!("{:.2} s", seen.ticks as f64 / ticks as f64),
         plain(&command),
     ]

@@ -37,6 +37,7 @@ pub fn of(plan: &Plan, spec: &Spec) -> Details {
         ruleset: in_command(|step| matches!(step, Step::Restrict { .. })),
         maps: [&plan.enforced.uid_map, &plan.enforced.gid_map]
             .map(|lines| lines.iter().filter_map(|line| line.parse().ok()).collect()),
+        program: crate::state::own_program(),
     }
 }
 
