@@ -68,9 +68,20 @@ impl Place {
         }
     }
 
-    /// Removes the directory if nothing is in it.
-    pub(super) fn tidy(&self, _locked: &Locked) {
-        let _ = rustix::fs::rmdir(&self.path);
+    /// Removes the directory if nothing is in it, and it is where one may.
+    ///
+    /// # Errors
+    /// When the kernel refuses it for another reason.
+    pub(super) fn tidy(&self, _locked: &Locked) -> Result<()> {
+        match rustix::fs::rmdir(&self.path) {
+            Ok(()) | Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOENT) => Ok(()),
+            // An empty one does no harm there.
+            Err(Errno::ACCESS | Errno::ROFS | Errno::BUSY) => Ok(()),
+            Err(errno) => {
+                let step = format!("remove the directory {}, rmdir", self.path.display());
+                Err(Error::setup(step, errno))
+            }
+        }
     }
 
     /// The directory, if there is one.
