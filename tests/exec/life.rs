@@ -6,7 +6,8 @@ use crate::support::{await_end, installed, send};
 use crate::{exec, started};
 
 const SLEEP: &str = "sleep 1000; :";
-const WAITS: &str = "echo ready; sleep 1000; :";
+/// Of which nothing but the one process is to be ended: what it had started would be the container's.
+const WAITS: &str = "echo ready; while :; do read line; done";
 
 /// Containers by whose namespaces nothing in them ends with them.
 const WITHOUT_PIDS: [&[&str]; 2] = [&["--share", "pid"], &["--no-namespaces"]];
@@ -41,7 +42,7 @@ fn a_command_ends_with_its_container() {
                 &runtime,
                 &[],
                 &name,
-                "setsid sleep 1000 & sleep 1000 & echo ready; wait; :",
+                "setsid sleep 1000 & sleep 1000 & echo ready; wait",
             );
             runtime.rootlet(&[end, &name]).ok();
             assert_eq!(await_end(child).status, 137, "{options:?} {end}");
@@ -116,7 +117,8 @@ fn l1_a_process_between_that_is_killed_at_any_moment_leaves_nothing_and_is_told(
     });
     let before = marked(&runtime);
     for turn in 0..40u32 {
-        let mut command = crate::command(&runtime, &[], &name, "sleep 1000; :");
+        let mut command = crate::command(&runtime, &[], &name, "while :; do read line; done");
+        command.stdin(std::process::Stdio::piped());
         command
             .stdout(std::process::Stdio::piped())
             .stderr(std::process::Stdio::piped());
@@ -172,7 +174,12 @@ fn commands_are_counted_after_a_moment_and_paused_with_the_container() {
     for options in [&[][..], WITHOUT_PIDS[0], WITHOUT_PIDS[1]] {
         let runtime = Runtime::new();
         let name = runtime.detach(options, SLEEP);
-        let child = started(&runtime, &[], &name, "sleep 1001 & echo ready; wait");
+        let child = started(
+            &runtime,
+            &[],
+            &name,
+            "trap 'kill $!' TERM; sleep 1001 & echo ready; wait; wait",
+        );
         // The container's shell and its sleep, and those of the command.
         until("it is counted", || runtime.seen(&name, "pids") == 4);
         let list = runtime.rootlet(&["top", &name]).ok();
