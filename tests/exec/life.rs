@@ -5,7 +5,8 @@ use crate::runtime::{Runtime, state, until};
 use crate::support::{await_end, installed, send};
 use crate::{exec, started};
 
-const SLEEP: &str = "sleep 1000; :";
+/// One process, and never another for a moment.
+const SLEEP: &str = "exec sleep 1000";
 /// Of which nothing but the one process is to be ended: what it had started would be the container's.
 const WAITS: &str = "echo ready; while :; do read line; done";
 
@@ -74,7 +75,7 @@ fn a_command_ends_with_who_executes_it_and_the_container_lives() {
         let runtime = Runtime::new();
         let name = runtime.detach(options, SLEEP);
         until("the container is complete", || {
-            runtime.seen(&name, "pids") == 2
+            runtime.seen(&name, "pids") == 1
         });
         let before = marked(&runtime);
         let child = started(&runtime, &[], &name, WAITS);
@@ -82,7 +83,7 @@ fn a_command_ends_with_who_executes_it_and_the_container_lives() {
         assert_eq!(await_end(child).status, 137);
         until("only the container is left", || marked(&runtime) == before);
         until("it is not counted any more", || {
-            runtime.seen(&name, "pids") == 2
+            runtime.seen(&name, "pids") == 1
         });
         assert_eq!(
             exec(&runtime, &[], &name, "echo in").ok(),
@@ -98,7 +99,7 @@ fn a_process_between_that_is_killed_leaves_nothing() {
         let runtime = Runtime::new();
         let name = runtime.detach(options, SLEEP);
         until("the container is complete", || {
-            runtime.seen(&name, "pids") == 2
+            runtime.seen(&name, "pids") == 1
         });
         let before = marked(&runtime);
         let child = started(&runtime, &[], &name, WAITS);
@@ -113,7 +114,7 @@ fn l1_a_process_between_that_is_killed_at_any_moment_leaves_nothing_and_is_told(
     let runtime = Runtime::new();
     let name = runtime.detach(&[], SLEEP);
     until("the container is complete", || {
-        runtime.seen(&name, "pids") == 2
+        runtime.seen(&name, "pids") == 1
     });
     let before = marked(&runtime);
     for turn in 0..40u32 {
@@ -155,7 +156,7 @@ fn what_a_command_leaves_behind_is_the_containers() {
         let runtime = Runtime::new();
         let name = runtime.detach(options, SLEEP);
         until("the container is complete", || {
-            runtime.seen(&name, "pids") == 2
+            runtime.seen(&name, "pids") == 1
         });
         let leaves = format!(
             "{} & :",
@@ -178,10 +179,10 @@ fn commands_are_counted_after_a_moment_and_paused_with_the_container() {
             &runtime,
             &[],
             &name,
-            "trap 'kill $!' TERM; sleep 1001 & echo ready; wait; wait",
+            "trap 'kill $!' TERM; sleep 1001 & echo ready; wait $!; wait $!",
         );
-        // The container's shell and its sleep, and those of the command.
-        until("it is counted", || runtime.seen(&name, "pids") == 4);
+        // The container's, and the two of the command.
+        until("it is counted", || runtime.seen(&name, "pids") == 3);
         let list = runtime.rootlet(&["top", &name]).ok();
         let line = list.lines().find(|line| line.ends_with(" sleep 1001"));
         let pid = line.and_then(|line| line.split_whitespace().next()?.parse::<u32>().ok());
@@ -193,7 +194,7 @@ fn commands_are_counted_after_a_moment_and_paused_with_the_container() {
         send(child.id(), libc::SIGTERM);
         assert_eq!(await_end(child).status, 143, "{options:?}");
         until("it is not counted any more", || {
-            runtime.seen(&name, "pids") == 2
+            runtime.seen(&name, "pids") == 1
         });
     }
 }
