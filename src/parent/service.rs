@@ -62,6 +62,8 @@ pub struct Service<'s> {
     held: Held,
     listener: OwnedFd,
     clients: Vec<Client>,
+    /// Who waits for commands that are executed in it, as of the last request.
+    executing: Vec<Process>,
     log: Option<Writer>,
     typed: VecDeque<Typed>,
     ruleset: Option<OwnedFd>,
@@ -104,6 +106,7 @@ impl<'s> Service<'s> {
             held,
             listener,
             clients: Vec::new(),
+            executing: Vec::new(),
             log,
             typed: VecDeque::new(),
             ruleset: None,
@@ -311,13 +314,18 @@ impl<'s> Service<'s> {
             self.accept();
         }
         let mut clients = std::mem::take(&mut self.clients);
-        let heard = clients.iter_mut().zip(happened.iter().skip(1));
-        for (client, _) in heard.filter(|(_, flags)| !flags.is_empty()) {
-            match client.turn() {
+        for index in 0..clients.len() {
+            if happened.get(1 + index).is_none_or(|flags| flags.is_empty()) {
+                continue;
+            }
+            match clients[index].turn() {
                 Heard::Nothing => {}
-                Heard::Typed(typed) if client.is_attached() => self.typed.push_back(typed),
-                Heard::Typed(_) => client.close(),
-                Heard::Asked(request) => self.answer(client, &request, running.as_deref_mut()),
+                Heard::Typed(typed) if clients[index].is_attached() => self.typed.push_back(typed),
+                Heard::Typed(_) => clients[index].close(),
+                Heard::Asked(request) => {
+                    self.executing = clients.iter().filter_map(Client::executes).collect();
+                    self.answer(&mut clients[index], &request, running.as_deref_mut());
+                }
             }
         }
         let before = clients.len();
@@ -355,6 +363,13 @@ impl<'s> Service<'s> {
                 let ruleset = self.ruleset.as_ref().map(AsFd::as_fd);
                 client.execute(*answer, ruleset);
                 self.uncounted = true;
+                if self.paused {
+                    // It has begun just before.
+                    self.executing.extend(client.executes());
+                    if let Err(error) = self.pause(true) {
+                        ::log::debug!("{error}");
+                    }
+                }
             }
             Request::Resize { rows, columns } => self.typed.push_back(Typed::Size(*rows, *columns)),
             Request::Signal { .. } | Request::Kill | Request::Pause | Request::Resume => {
@@ -403,11 +418,10 @@ impl<'s> Service<'s> {
         let Status::Running { init, process, .. } = &self.record.status else {
             return Err(Error::usage("the container does not run yet"));
         };
-        let execs: Vec<Process> = self.clients.iter().filter_map(Client::executes).collect();
         let inside = pause::Inside {
             init: *init,
             command: *process,
-            execs: &execs,
+            execs: &self.executing,
             group: self.record.group.as_deref(),
         };
         // Before: whoever sees the command stopped is to know why.
