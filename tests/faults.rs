@@ -194,12 +194,10 @@ fn faults(launch: &Launch) -> Vec<Run<'_>> {
 /// Each call, with the launcher killed before it is made; with its first child, which is the first process inside, or for a
 /// detached container the supervisor; and then with the first process inside.
 fn kills(launch: &Launch) -> Vec<Run<'_>> {
-    let children = if launch.is_detached() { 2 } else { 1 };
-    let calls = || launch.calls().iter();
-    let launcher = calls().map(|call| (call, Act::Kill(vec![])));
-    let inside = (0..children).flat_map(|depth| {
-        let living = calls().filter(move |call| call.living[depth]);
-        living.map(move |call| (call, Act::Kill(vec![0; depth + 1])))
+    let victims = if launch.is_detached() { 3 } else { 2 };
+    let runs = (0..victims).flat_map(|depth| {
+        let living = launch.calls().iter().filter(move |call| call.living[depth]);
+        living.map(move |call| (call, Act::Kill(vec![0; depth])))
     });
-    launcher.chain(inside).collect()
+    runs.collect()
 }

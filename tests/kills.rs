@@ -4,14 +4,18 @@
 mod processes;
 
 use rustix::process::WaitOptions;
+use std::io::Read;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// How long what was left may take to end before it counts as left for ever.
 const DEADLINE: Duration = Duration::from_secs(5);
 const RANDOM_KILLS: u32 = 500;
+/// The same of launches after which a container is looked at as well; scripts/kills makes more.
+const FEWER_KILLS: u32 = 100;
 
 /// What a container is asked to be.
 const KINDS: [(&str, &[&str]); 6] = [
@@ -30,6 +34,8 @@ const KINDS: [(&str, &[&str]); 6] = [
 struct Alone {
     _turn: MutexGuard<'static, ()>,
     files: PathBuf,
+    /// Where containers are listed.
+    runtime: PathBuf,
     mounts: String,
 }
 
@@ -41,27 +47,69 @@ impl Alone {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
         let files = std::env::temp_dir().join(format!("rootlet-kills-{}", std::process::id()));
         std::fs::create_dir_all(&files).unwrap();
+        let runtime = files.with_extension("run");
+        let mut private = std::fs::DirBuilder::new();
+        private
+            .mode(0o700)
+            .recursive(true)
+            .create(&runtime)
+            .unwrap();
         Alone {
             _turn: turn,
             files,
+            runtime,
             mounts: std::fs::read_to_string("/proc/self/mountinfo").unwrap(),
         }
     }
 
     /// A container of this kind that sleeps for a time which no other process sleeps.
     fn container(&self, options: &[&str], command: &[&str]) -> Command {
-        let mut rootlet = Command::new(env!("CARGO_BIN_EXE_rootlet"));
-        rootlet
-            .args(options)
-            .arg("--")
-            .args(command)
-            .current_dir(&self.files)
-            .env("TMPDIR", &self.files);
+        let mut rootlet = self.rootlet(options);
+        rootlet.arg("--").args(command);
         rootlet
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         rootlet
+    }
+
+    fn rootlet(&self, words: &[&str]) -> Command {
+        let mut rootlet = Command::new(env!("CARGO_BIN_EXE_rootlet"));
+        rootlet
+            .args(words)
+            .current_dir(&self.files)
+            .env("TMPDIR", &self.files)
+            .env("XDG_RUNTIME_DIR", &self.runtime);
+        rootlet
+    }
+
+    /// What `rootlet ps -q` prints: every container that runs. What a killed supervisor has left is gone then.
+    fn listed(&self) -> String {
+        let output = self.rootlet(&["ps", "-q"]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Whether something is known of any container.
+    fn is_listed(&self) -> bool {
+        let listed = self.listed();
+        !listed.is_empty() || std::fs::read_dir(&self.runtime).unwrap().count() > 0
+    }
+
+    /// A moment longer than most launches take.
+    fn window(&self, options: &[&str], mark: &str) -> Duration {
+        let launch = |_| {
+            let start = Instant::now();
+            let status = self.container(options, &["true"]).status().unwrap();
+            assert!(status.success(), "{options:?}");
+            let time = start.elapsed();
+            if !options.contains(&"exec") {
+                assert!(!self.is_left(mark));
+            }
+            time
+        };
+        let mut launches: Vec<Duration> = (0..21).map(launch).collect();
+        launches.sort();
+        launches[launches.len() / 2].mul_f64(1.2)
     }
 
     /// Waits until nobody is left; who still lives at the deadline is killed. Returns whether there was somebody.
@@ -90,8 +138,30 @@ impl Alone {
             self.mounts
         );
         assert_eq!(std::fs::read_dir(&self.files).unwrap().count(), 0);
+        assert!(!self.is_listed());
         std::fs::remove_dir(&self.files).unwrap();
+        std::fs::remove_dir(&self.runtime).unwrap();
     }
+}
+
+/// Waits for a part of the window, another each time: the multiples of the golden ratio, which are as even as chance, and in
+/// no order that a machine's load could follow.
+fn pass(window: Duration, number: u32) {
+    let start = Instant::now();
+    let delay = window.mul_f64(f64::from(number) * 0.618_033_988_749_895 % 1.0);
+    while start.elapsed() < delay {
+        std::hint::spin_loop();
+    }
+}
+
+fn tell(kind: &str, window: Duration, kills: u32, left: u32) {
+    let window = window.as_micros();
+    println!("{kind:24} window {window:6} us   kills {kills}   left {left}");
+}
+
+fn fewer_kills() -> u32 {
+    let full = std::env::var_os("ROOTLET_FAULTS").is_some_and(|value| value == "full");
+    if full { RANDOM_KILLS } else { FEWER_KILLS }
 }
 
 fn mark() -> String {
@@ -104,36 +174,134 @@ fn l1_killed_at_any_time_it_leaves_nothing() {
     let mark = mark();
     let mut all_left = 0;
     for (kind, options) in KINDS {
-        let mut launches: Vec<Duration> = (0..21)
-            .map(|_| {
-                let start = Instant::now();
-                alone.container(options, &["true"]).status().unwrap();
-                start.elapsed()
-            })
-            .collect();
-        launches.sort();
-        let window = launches[launches.len() / 2].mul_f64(1.2);
+        let window = alone.window(options, &mark);
         let mut left = 0;
         for number in 0..RANDOM_KILLS {
-            // The multiples of the golden ratio: as even as chance, and in no order that a machine's load could follow.
-            let delay = window.mul_f64(f64::from(number) * 0.618_033_988_749_895 % 1.0);
             let mut rootlet = alone.container(options, &["sleep", &mark]).spawn().unwrap();
-            let start = Instant::now();
-            while start.elapsed() < delay {
-                std::hint::spin_loop();
-            }
+            pass(window, number);
             rootlet.kill().unwrap();
             rootlet.wait().unwrap();
             left += u32::from(alone.is_left(&mark));
         }
-        println!(
-            "{kind:19} window {:5} us   kills {RANDOM_KILLS}   left {left}",
-            window.as_micros()
-        );
+        tell(kind, window, RANDOM_KILLS, left);
         all_left += left;
     }
     assert_eq!(all_left, 0);
     alone.assert_no_mount_and_no_file();
+}
+
+/// A detached container.
+const DETACHED: [&str; 5] = ["run", "-d", "--rm", "--name", "c"];
+
+#[test]
+fn a_detached_start_that_is_killed_leaves_nothing_or_a_container_whose_name_was_told() {
+    let alone = Alone::new();
+    let mark = mark();
+    let window = alone.window(&DETACHED, &mark);
+    let mut left = 0;
+    for number in 0..fewer_kills() {
+        let mut rootlet = alone.container(&DETACHED, &["sleep", &mark]);
+        let mut rootlet = rootlet.stdout(Stdio::piped()).spawn().unwrap();
+        pass(window, number);
+        rootlet.kill().unwrap();
+        rootlet.wait().unwrap();
+        let mut name = String::new();
+        let mut printed = rootlet.stdout.take().unwrap();
+        printed.read_to_string(&mut name).unwrap();
+        if !name.is_empty() {
+            assert_eq!(name, "c\n");
+            // Whether it runs or ends is as it happens: it may have been killed before it had told its supervisor.
+            alone.rootlet(&["kill", "c"]).output().unwrap();
+        }
+        left += u32::from(alone.is_left(&mark) || alone.is_listed());
+    }
+    tell("run -d", window, fewer_kills(), left);
+    assert_eq!(left, 0);
+    alone.assert_no_mount_and_no_file();
+}
+
+#[test]
+fn a_supervisor_that_is_killed_leaves_nothing() {
+    let alone = Alone::new();
+    let mark = mark();
+    let window = alone.window(&DETACHED, &mark);
+    let mut left = 0;
+    for number in 0..fewer_kills() {
+        let mut rootlet = alone.container(&DETACHED, &["sleep", &mark]);
+        let mut rootlet = rootlet.spawn().unwrap();
+        let supervisor = first_child(&mut rootlet);
+        pass(window, number);
+        rootlet::sys::kill(supervisor, libc::SIGKILL).unwrap();
+        // With an error or without, but not never.
+        rootlet.wait().unwrap();
+        left += u32::from(alone.is_left(&mark) || alone.is_listed());
+    }
+    tell("run -d, supervisor", window, fewer_kills(), left);
+    assert_eq!(left, 0);
+    alone.assert_no_mount_and_no_file();
+}
+
+/// The first process that `parent` makes, which is there soon, and stays until it is killed.
+fn first_child(parent: &mut Child) -> i32 {
+    let id = parent.id();
+    loop {
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+        let children = children.unwrap_or_default();
+        if let Some(child) = children.split_whitespace().next() {
+            return child.parse().unwrap();
+        }
+        assert_eq!(parent.try_wait().unwrap(), None, "it has made no process");
+    }
+}
+
+#[test]
+fn a_killed_exec_leaves_nothing_in_the_container_which_runs_on() {
+    let alone = Alone::new();
+    let (own, mark) = (format!("{}.container", mark()), format!("{}.exec", mark()));
+    for (kind, options) in [
+        ("exec", &[][..]),
+        ("exec, --share pid", &["--share", "pid"]),
+    ] {
+        let start = [&DETACHED, options].concat();
+        let command = ["sh", "-c", "while sleep 300; do :; done", &own];
+        let status = alone.container(&start, &command).status().unwrap();
+        assert!(status.success(), "{kind}");
+        let exec = ["exec", "-t", "never", "c"];
+        let window = alone.window(&exec, &mark);
+        let mut left = 0;
+        for number in 0..fewer_kills() {
+            // The mark is in the command line of the shell, which is the one that waits for what it has started.
+            let command = ["sh", "-c", "sleep 300000; :", &mark];
+            let mut rootlet = alone.container(&exec, &command).spawn().unwrap();
+            pass(window, number);
+            rootlet.kill().unwrap();
+            rootlet.wait().unwrap();
+            left += u32::from(stays(&mark) || alone.listed() != "c\n");
+        }
+        tell(kind, window, fewer_kills(), left);
+        assert_eq!(left, 0, "{kind}");
+        assert!(!processes::with_mark(&own).is_empty(), "{kind}");
+        // It ends when all that was in it has been waited for: see `stays`.
+        let mut kill = alone.container(&["kill", "c"], &[]).spawn().unwrap();
+        assert!(!alone.is_left(&own) && !alone.is_listed(), "{kind}");
+        // By that, with everybody else.
+        kill.wait().unwrap_err();
+    }
+    alone.assert_no_mount_and_no_file();
+}
+
+/// Whether somebody with this mark is there at the deadline still. The parent of what was executed in a container is outside
+/// of that: when it is killed, this process is the next.
+fn stays(mark: &str) -> bool {
+    let end = Instant::now() + DEADLINE;
+    while Instant::now() < end {
+        while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
+        if processes::with_mark(mark).is_empty() {
+            return false;
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    true
 }
 
 #[test]

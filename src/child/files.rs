@@ -55,6 +55,20 @@ pub fn close_listed(keep: &[RawFd]) -> Result<(), Errno> {
     }
 }
 
+/// Closes every descriptor above 2 that is not in `keep`, without a look at which there are. They have been closed before,
+/// but for those up to `last`; and what was opened since has the lowest numbers that were free.
+#[cold]
+#[inline(never)]
+pub fn close_numbers(keep: &[RawFd], last: RawFd) {
+    /// More than are ever open at a time inside.
+    const OPENED: RawFd = 256;
+    for fd in 3..=last.saturating_add(OPENED) {
+        if !keep.contains(&fd) {
+            sys::close(fd);
+        }
+    }
+}
+
 /// The decimal number that `digits` are, or -1.
 pub fn number(digits: &[u8]) -> i32 {
     let mut value = 0i32;

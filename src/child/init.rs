@@ -92,7 +92,11 @@ pub fn supervise(task: &mut Task<'_>, shared_group: bool, sweep: bool) -> Result
     let (children, ended) = (task.slot(Slot::CHILDREN), task.slot(Slot::ENDED));
     let mut keep = [life, records, children, ended];
     keep.sort_unstable();
-    files::close_others(&keep)?;
+    match files::close_others(&keep) {
+        // In a container that was joined /proc knows the container's processes, of which this is none.
+        Err(Errno::NOENT) => files::close_numbers(&keep, task.keep.last().copied().unwrap_or(0)),
+        closed => closed?,
+    }
     let supervisor = Supervisor {
         command: task.command_pid,
         shared_group,

@@ -569,7 +569,7 @@ fn record(listing: &Listing, spec: &Spec, plan: &Plan) -> Result<Record> {
         detached: listing.detached,
         remove: listing.remove,
         restarts: 0,
-        supervisor: own_process()?,
+        supervisor: processes::own()?,
         pid_namespace: processes::own_namespace()?,
         namespaces: plan.enforced.new.iter().map(ToString::to_string).collect(),
         group: None,
@@ -601,11 +601,6 @@ fn at_last(mut done: impl FnMut() -> Result<()>) -> Result<()> {
         }
     }
     done()
-}
-
-fn own_process() -> Result<Process> {
-    processes::identify(std::process::id() as i32)
-        .ok_or_else(|| Error::broken("look at this process in /proc: it is not there"))
 }
 
 fn end_of(outcome: &Result<Outcome>) -> End {

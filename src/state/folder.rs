@@ -293,7 +293,9 @@ impl Held {
             {
                 log::debug!("{error}");
             }
-            place.tidy(&locked);
+            if let Err(error) = place.tidy(&locked) {
+                log::debug!("{error}");
+            }
             error
         })
     }
@@ -408,8 +410,7 @@ impl Held {
         if let Some(name) = self.name()? {
             self.folder.remove_as(&name, &self.place, &locked)?;
         }
-        self.place.tidy(&locked);
-        Ok(())
+        self.place.tidy(&locked)
     }
 }
 

@@ -53,7 +53,7 @@ impl Known {
         {
             let cleared = dead.iter().map(|name| clear(&place, name, &locked));
             found.unread.extend(cleared.filter_map(Result::err));
-            place.tidy(&locked);
+            place.tidy(&locked)?;
         }
         Ok(found)
     }
@@ -74,7 +74,7 @@ impl Known {
             Look::Dead => {
                 let locked = place.lock()?;
                 clear(&place, name, &locked)?;
-                place.tidy(&locked);
+                place.tidy(&locked)?;
                 Err(none())
             }
         }
@@ -294,7 +294,7 @@ impl Known {
             ))),
             Some(folder) => {
                 folder.remove(&place, &locked)?;
-                place.tidy(&locked);
+                place.tidy(&locked)?;
                 Ok(())
             }
             None => Ok(()),

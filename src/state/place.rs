@@ -7,7 +7,6 @@ use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, open,
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -37,7 +36,7 @@ impl Place {
     /// # Errors
     /// When it cannot be made or opened, is a link, belongs to somebody else, or others may look into it.
     pub fn make() -> Result<Place> {
-        let path = path();
+        let path = path()?;
         loop {
             match mkdirat(CWD, &path, Mode::RWXU) {
                 Ok(()) | Err(Errno::EXIST) => {}
@@ -69,9 +68,20 @@ impl Place {
         }
     }
 
-    /// Removes the directory if nothing is in it.
-    pub(super) fn tidy(&self, _locked: &Locked) {
-        let _ = rustix::fs::rmdir(&self.path);
+    /// Removes the directory if nothing is in it, and it is where one may.
+    ///
+    /// # Errors
+    /// When the kernel refuses it for another reason.
+    pub(super) fn tidy(&self, _locked: &Locked) -> Result<()> {
+        match rustix::fs::rmdir(&self.path) {
+            Ok(()) | Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOENT) => Ok(()),
+            // An empty one does no harm there.
+            Err(Errno::ACCESS | Errno::ROFS | Errno::BUSY) => Ok(()),
+            Err(errno) => {
+                let step = format!("remove the directory {}, rmdir", self.path.display());
+                Err(Error::setup(step, errno))
+            }
+        }
     }
 
     /// The directory, if there is one.
@@ -79,7 +89,7 @@ impl Place {
     /// # Errors
     /// See [`Place::make`].
     pub fn find() -> Result<Option<Place>> {
-        Place::open(&path())
+        Place::open(&path()?)
     }
 
     /// None when there is none.
@@ -191,19 +201,21 @@ impl Place {
 }
 
 /// Where the directory is. Somebody who has become another user may still have the first one's XDG_RUNTIME_DIR.
-fn path() -> PathBuf {
+fn path() -> Result<PathBuf> {
     let user = rustix::process::geteuid().as_raw();
-    let own = |path: &PathBuf| {
-        path.is_absolute()
-            && path
-                .metadata()
-                .is_ok_and(|data| data.is_dir() && data.uid() == user)
-    };
-    match std::env::var_os("XDG_RUNTIME_DIR")
-        .map(PathBuf::from)
-        .filter(own)
-    {
-        Some(runtime) => runtime.join("rootlet"),
-        None => format!("/tmp/rootlet-{user}").into(),
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    if let Some(runtime) = runtime.filter(|path| path.is_absolute()) {
+        match rustix::fs::stat(&runtime) {
+            Ok(stat) if stat.st_uid == user && stat.st_mode & libc::S_IFMT == libc::S_IFDIR => {
+                return Ok(runtime.join("rootlet"));
+            }
+            Ok(_) | Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP) => {}
+            // It may well be there, with what one looks for in it.
+            Err(errno) => {
+                let step = format!("look at {}, stat", runtime.display());
+                return Err(Error::setup(step, errno));
+            }
+        }
     }
+    Ok(format!("/tmp/rootlet-{user}").into())
 }

@@ -151,13 +151,27 @@ pub fn threads(pid: i32) -> Vec<char> {
 
 /// Looks at one process; none when there is no such.
 pub fn look(pid: i32) -> Option<Seen> {
+    try_look(pid).ok()
+}
+
+fn try_look(pid: i32) -> std::result::Result<Seen, Errno> {
     use rustix::fs::{CWD, Mode, OFlags, openat};
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    let file = openat(CWD, format!("/proc/{pid}/stat"), flags, Mode::empty()).ok()?;
+    let file = openat(CWD, format!("/proc/{pid}/stat"), flags, Mode::empty())?;
     // Some fifty numbers and a short name: the kernel gives it whole, in one read.
     let mut text = [0u8; 2048];
-    let length = rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut text)).ok()?;
-    parse(pid, &String::from_utf8_lossy(&text[..length]))
+    let length = rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut text))?;
+    parse(pid, &String::from_utf8_lossy(&text[..length])).ok_or(Errno::IO)
+}
+
+/// This process.
+///
+/// # Errors
+/// When /proc does not tell of it.
+pub fn own() -> Result<Process> {
+    let seen = try_look(std::process::id() as i32);
+    seen.map(|seen| seen.process)
+        .map_err(|errno| Error::setup("look at this process in /proc", errno))
 }
 
 /// The name is between parentheses, and may have any of them in it: what follows the last one is numbers.

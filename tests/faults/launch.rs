@@ -181,8 +181,8 @@ pub struct Call {
     pub point: Point,
     /// Whether the dynamic loader or the language's runtime makes it, before `main`.
     pub before_main: bool,
-    /// Whether the program's first child lives then, and the first child of that.
-    pub living: [bool; 2],
+    /// Whether the program lives then, its first child, and the first child of that.
+    pub living: [bool; 3],
 }
 
 impl Call {
@@ -450,7 +450,7 @@ impl Drop for Launch {
 
 /// The calls that were met, sorted. The runtime's last ones before `main` are for its handlers of faults: with
 /// sigaltstack(2) it asks for their stack, then sets it, and then come the handlers.
-fn calls(met: &[(Point, [bool; 2])]) -> Vec<Call> {
+fn calls(met: &[(Point, [bool; 3])]) -> Vec<Call> {
     let stacks = |point: &&Point| point.process.is_empty() && point.call == libc::SYS_sigaltstack;
     let handlers = [
         libc::SYS_gettid,

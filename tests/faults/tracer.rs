@@ -55,12 +55,15 @@ impl Patience {
     }
 }
 
+/// Who is stopped for so long, and nobody has told of, is somebody whose maker cannot tell any more.
+const UNKNOWN: Duration = Duration::from_millis(20);
+
 /// What was seen of a run.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// Every call, in order, until the act, and whether the program's first child lived then, and the first child of that;
+    /// Every call, in order, until the act, and whether the program lived then, its first child, and the first child of that;
     /// those of executed commands are left out.
-    pub met: Vec<(Point, [bool; 2])>,
+    pub met: Vec<(Point, [bool; 3])>,
     /// Whether the point was reached.
     pub acted: bool,
     /// How the program itself ended: its status, or 128+n for signal n. None when it hung.
@@ -147,6 +150,9 @@ impl Run<'_> {
                 ended = Some(Instant::now());
             }
             let now = Instant::now();
+            if now - last > UNKNOWN {
+                self.adopt();
+            }
             let over = match ended {
                 Some(ended) => now - ended > patience.orphan,
                 None => now - start > patience.hang,
@@ -159,6 +165,14 @@ impl Run<'_> {
             if quiet && (!self.seen.acted || patience.ends_after_act()) {
                 self.kill_where(|process| process.executed && !process.path.is_empty());
             }
+        }
+    }
+
+    /// Those whose maker was killed before it could tell of them go on as well.
+    fn adopt(&mut self) {
+        for pid in std::mem::take(&mut self.early) {
+            self.processes.insert(pid, Process::new(vec![usize::MAX]));
+            self.stopped(pid, libc::SIGSTOP, 0);
         }
     }
 
@@ -284,7 +298,7 @@ impl Run<'_> {
         };
         match self.act {
             None => {
-                let living = [self.lives(&[0]), self.lives(&[0, 0])];
+                let living = [&[][..], &[0], &[0, 0]].map(|path| self.lives(path));
                 self.seen.met.push((point, living));
             }
             Some((chosen, act)) if *chosen == point && !self.seen.acted => self.act(pid, call, act),
