@@ -114,7 +114,7 @@ fn check(joined: &Plan, own: &Plan, details: &Details) {
         at(setup, shows) < tie,
         "a change of ids takes the tie back: {setup:?}"
     );
-    assert_eq!(at(setup, |step| *step == Step::NewKeyring).is_some(), true);
+    assert!(at(setup, |step| *step == Step::NewKeyring).is_some());
     assert_eq!(joined.command[0].step, Step::TieToInit);
     assert_eq!(joined.command.last().unwrap().step, Step::Exec);
     assert_eq!(
