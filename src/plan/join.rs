@@ -273,9 +273,11 @@ impl Join<'_> {
     fn kept(&self, [uid, _]: [u32; 2]) -> Capabilities {
         match self.details {
             Some(details) => {
-                let spec = &details.spec;
-                spec.kept_capabilities(uid)
-                    .and(spec.kept_capabilities(details.ids[0]))
+                let own = Capabilities(details.capabilities);
+                match uid == details.ids[0] {
+                    true => own,
+                    false => details.spec.kept_capabilities(uid).and(own),
+                }
             }
             None => Capabilities::ALL,
         }

@@ -161,6 +161,35 @@ fn u4_what_the_container_may_not_have_no_command_in_it_gets() {
     assert_eq!(out.ok(), "mounted\nlocked");
 }
 
+/// A word that is no text cannot be written down with the spec, and neither can the views that it belongs to.
+#[test]
+fn u4_nor_where_a_view_has_a_name_that_is_no_text() {
+    use std::os::unix::ffi::OsStringExt;
+    let runtime = Runtime::new();
+    let dir = Dir::new();
+    let mut odd = dir.text().as_bytes().to_vec();
+    odd.extend(b"/odd\xff");
+    let odd = std::ffi::OsString::from_vec(odd);
+    std::fs::create_dir(&odd).unwrap();
+    let mut volume = odd;
+    volume.push(":/mnt:ro");
+    let mut command = runtime.command(&["run", "-d", "--name", "web", "-v"]);
+    command.arg(volume);
+    command.args([
+        "--",
+        "sh",
+        "-c",
+        "grep CapBnd /proc/self/status; sleep 1000; :",
+    ]);
+    command.arg(runtime.mark());
+    finish(command).ok();
+    until("it has said what it is", || !runtime.log("web").is_empty());
+    let executed = exec(&runtime, &[], "web", "grep CapBnd /proc/self/status");
+    assert_eq!(executed.ok(), runtime.log("web"));
+    let ran = exec(&runtime, &[], "web", "umount /mnt");
+    assert!(ran.status != 0, "{ran:?}");
+}
+
 #[test]
 fn what_cannot_be_written_cannot_be_by_a_command_executed_in_it() {
     let runtime = Runtime::new();
