@@ -36,6 +36,7 @@ fn join(
         flags: flags(&own.enforced.new),
         details: Some(details),
         group: None,
+        bus: None,
         spec: asked,
         user,
     };
@@ -239,6 +240,7 @@ fn what_enters_is_not_confined_and_hides_all_the_same() {
         flags: libc::CLONE_NEWUSER | libc::CLONE_NEWNS,
         details: None,
         group: None,
+        bus: None,
         spec: &command(&["true"]),
         user: None,
     };

@@ -194,7 +194,7 @@ fn l1_killed_at_any_time_it_leaves_nothing() {
 const DETACHED: [&str; 5] = ["run", "-d", "--rm", "--name", "c"];
 
 #[test]
-fn a_detached_start_that_is_killed_leaves_nothing_or_a_container_whose_name_was_told() {
+fn l1_a_detached_start_that_is_killed_leaves_nothing_or_a_container_whose_name_was_told() {
     let alone = Alone::new();
     let mark = mark();
     let window = alone.window(&DETACHED, &mark);
@@ -221,7 +221,7 @@ fn a_detached_start_that_is_killed_leaves_nothing_or_a_container_whose_name_was_
 }
 
 #[test]
-fn a_supervisor_that_is_killed_leaves_nothing() {
+fn l1_a_supervisor_that_is_killed_leaves_nothing() {
     let alone = Alone::new();
     let mark = mark();
     let window = alone.window(&DETACHED, &mark);
@@ -255,7 +255,7 @@ fn first_child(parent: &mut Child) -> i32 {
 }
 
 #[test]
-fn a_killed_exec_leaves_nothing_in_the_container_which_runs_on() {
+fn l1_a_killed_exec_leaves_nothing_in_the_container_which_runs_on() {
     let alone = Alone::new();
     let (own, mark) = (format!("{}.container", mark()), format!("{}.exec", mark()));
     for (kind, options) in [

@@ -129,14 +129,14 @@ impl<'r> Launch<'r> {
         }
     }
 
-    fn supervise(
-        &self,
+    fn supervise<'s>(
+        &'s self,
         plan: &Plan,
         report: &mut Report,
-        service: &mut Service<'_>,
+        service: &mut Service<'s>,
     ) -> Result<Outcome> {
-        if let Some(caller) = self.caller.take() {
-            let name = service.name()?;
+        if self.request.detach {
+            let (caller, name) = (&self.caller, service.name()?);
             service.on_start(move || tell(caller, name.as_ref().map_or("", AsRef::as_ref)));
         }
         let (mut failures, mut delay) = (0, DELAYS[0]);
@@ -198,7 +198,9 @@ fn leave(says: &OwnedFd, kept: &[i32]) -> std::result::Result<(), Errno> {
 
 /// The command has started: from here on nobody reads what this process says. Returns where the caller says that it has
 /// told its user.
-fn tell(caller: OwnedFd, name: &str) -> Result<OwnedFd> {
+fn tell(caller: &RefCell<Option<OwnedFd>>, name: &str) -> Result<OwnedFd> {
+    let gone = || Error::broken("the command has started twice");
+    let caller = caller.take().ok_or_else(gone)?;
     let line = format!("{name}\n");
     retry_on_intr(|| rustix::io::write(&caller, line.as_bytes()))
         .map_err(|errno| Error::setup("tell what the container is called, write", errno))?;

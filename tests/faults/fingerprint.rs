@@ -84,6 +84,9 @@ pub fn take(socket: &str) -> String {
 
 /// init has work of its own when the command has started: until it waits for something.
 fn await_init() {
+    if std::process::id() == 1 {
+        return;
+    }
     let end = Instant::now() + Duration::from_secs(1);
     let waits = || {
         let status = fs::read_to_string("/proc/1/status").unwrap_or_default();
