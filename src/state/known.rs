@@ -255,9 +255,11 @@ impl Known {
     /// # Errors
     /// When that is refused, or the container does not end.
     pub fn kill(&self) -> Result<()> {
-        if self.ask(&Request::Kill).is_err() && self.folder.is_held()? {
+        if let Err(error) = self.ask(&Request::Kill)
+            && self.folder.is_held()?
+        {
             if !self.is_of_here() {
-                return Err(self.silent());
+                return Err(error);
             }
             processes::signal(self.record.supervisor, Signal::KILL)?;
         }

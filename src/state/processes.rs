@@ -264,6 +264,25 @@ pub fn signal(process: Process, signal: Signal) -> Result<bool> {
     }
 }
 
+/// Whether a process is in the user namespace that this one is in.
+pub fn is_in_own_user_namespace(pid: i32) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let namespace = |process: &str| {
+        let data = std::fs::metadata(format!("/proc/{process}/ns/user")).ok()?;
+        Some(data.ino())
+    };
+    if let Some(theirs) = namespace(&pid.to_string()) {
+        return namespace("self") == Some(theirs);
+    }
+    // One that is closed, as rootlet is while it executes something in a container. Its map and its ids can be read.
+    let map = |process: &str| std::fs::read_to_string(format!("/proc/{process}/uid_map")).ok();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let is_deeper = ids.is_none_or(|ids| ids.split_whitespace().count() > 1);
+    let theirs = map(&pid.to_string());
+    !is_deeper && theirs.is_some() && theirs == map("self")
+}
+
 /// The PID namespace that this process is in: the inode number of /proc/self/ns/pid.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! How containers end: asked, made to, and when those who would have to see to it are stopped or killed.
 
 use crate::runtime::{Runtime, halt, until};
-use crate::support::{await_end, send};
+use crate::support::{ROOTLET, await_end, send};
 
 const IGNORES: &str = "trap '' TERM; echo ready; while :; do sleep 0.1; done";
 
@@ -183,4 +183,25 @@ fn waits(pid: u32) {
         let number = call.split(' ').next().and_then(|word| word.parse().ok());
         [Some(libc::SYS_poll), Some(libc::SYS_ppoll)].contains(&number)
     });
+}
+
+#[test]
+fn what_is_inside_a_container_has_no_say_in_another() {
+    let runtime = Runtime::new();
+    runtime
+        .rootlet(&["run", "-d", "--name", "box", "sleep", "1000"])
+        .ok();
+    // It sees the socket, and may connect to it, although it could not write there.
+    for (verb, options) in [
+        ("kill", &["--read-only"][..]),
+        ("stop", &[]),
+        ("pause", &["-u", "keep"]),
+    ] {
+        let inside = ["--", ROOTLET, verb, "box"];
+        let line = [&["run", "-t", "never"], options, &inside].concat();
+        let ran = runtime.rootlet(&line);
+        ran.fails(125, &["another user namespace"]);
+    }
+    let status = runtime.rootlet(&["ps"]).ok();
+    assert!(status.contains("\trunning\t"), "{status}");
 }

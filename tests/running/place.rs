@@ -49,7 +49,7 @@ fn untouched(_: &str) -> std::io::Result<()> {
 }
 
 #[test]
-fn a_link_in_its_place_is_refused() {
+fn l12_a_link_in_the_place_of_the_directory_of_containers_is_refused() {
     let runtime = Runtime::new();
     let elsewhere = runtime.dir().directory("elsewhere");
     std::fs::set_permissions(&elsewhere, std::fs::Permissions::from_mode(0o700)).unwrap();

@@ -20,6 +20,9 @@ pub struct Client {
     call: Call,
     /// Who asks.
     peer: Process,
+    /// Whether that is in the user namespace of the supervisor: what is inside a container may see the socket of another, and
+    /// may connect to it where it may not even write.
+    is_outside: bool,
     wants: Wants,
     /// Messages that are not sent yet.
     behind: VecDeque<Vec<u8>>,
@@ -52,10 +55,11 @@ impl Client {
         if peer.uid != rustix::process::geteuid() {
             return None;
         }
+        let pid = peer.pid.as_raw_nonzero().get();
         Some(Client {
             call: Call::accepted(socket),
-            peer: processes::identify(peer.pid.as_raw_nonzero().get())
-                .unwrap_or(Process { pid: 0, start: 0 }),
+            peer: processes::identify(pid).unwrap_or(Process { pid: 0, start: 0 }),
+            is_outside: processes::is_in_own_user_namespace(pid),
             wants: Wants::Answers,
             behind: VecDeque::new(),
             open: true,
@@ -77,6 +81,12 @@ impl Client {
             Ok(Received::Nothing) => Heard::Nothing,
             Ok(Received::Message(bytes, _)) => match bytes.split_first() {
                 Some((0, keys)) => Heard::Typed(Typed::Keys(keys.to_vec())),
+                _ if !self.is_outside => {
+                    self.refuse(&Error::usage(
+                        "this was asked from another user namespace, as from inside a container, which has no say in others",
+                    ));
+                    Heard::Nothing
+                }
                 _ => match serde_json::from_slice(&bytes) {
                     Ok(request) => Heard::Asked(request),
                     Err(error) => {
