@@ -97,6 +97,7 @@ impl Running {
             flags: join::flags(&self.running.plan().enforced.new),
             details: Some(details),
             group: group.as_deref(),
+            bus: None,
             spec: command,
             user: None,
         };

@@ -43,7 +43,10 @@ fn exec(runtime: &Runtime, options: &[&str], name: &str, script: &str) -> Ran {
 fn started(runtime: &Runtime, options: &[&str], name: &str, script: &str) -> Child {
     use std::io::{BufRead, BufReader};
     let mut command = command(runtime, options, name, script);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut line = String::new();
     let read = BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line);

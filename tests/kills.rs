@@ -282,10 +282,10 @@ fn l1_a_killed_exec_leaves_nothing_in_the_container_which_runs_on() {
         assert_eq!(left, 0, "{kind}");
         assert!(!processes::with_mark(&own).is_empty(), "{kind}");
         // It ends when all that was in it has been waited for: see `stays`.
-        let mut end = alone.container(&["kill", "c"], &[]).spawn().unwrap();
+        let mut kill = alone.container(&["kill", "c"], &[]).spawn().unwrap();
         assert!(!alone.is_left(&own) && !alone.is_listed(), "{kind}");
-        // This too has been waited for already.
-        let _ = end.wait();
+        // By that, with everybody else.
+        kill.wait().unwrap_err();
     }
     alone.assert_no_mount_and_no_file();
 }

@@ -35,9 +35,21 @@ fn ids(name: &str) -> Vec<String> {
 
 /// The tests with an id in their name, by their functions, or as the harness of tests/faults.rs has them.
 fn tests() -> BTreeSet<String> {
-    let directory = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")).unwrap();
-    let files = directory.map(|entry| entry.unwrap().path());
-    let rust = files.filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    let list = |path: &Path| -> Vec<std::path::PathBuf> {
+        let directory = std::fs::read_dir(path).unwrap();
+        directory.map(|entry| entry.unwrap().path()).collect()
+    };
+    let mut files = list(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"));
+    // And the modules that a test program is made of.
+    let modules: Vec<_> = files
+        .iter()
+        .filter(|path| path.is_dir())
+        .flat_map(|path| list(path))
+        .collect();
+    files.extend(modules);
+    let rust = files
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
     let text: String = rust
         .map(|path| std::fs::read_to_string(path).unwrap())
         .collect();

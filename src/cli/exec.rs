@@ -6,6 +6,7 @@ use super::run;
 use rootlet::error::{Error, Result};
 use rootlet::front::line::Line;
 use rootlet::front::request::Request;
+use rootlet::host::cgroup::Cgroups;
 use rootlet::parent::{self, Guest};
 use rootlet::plan::join::{self, Join, KINDS};
 use rootlet::spec::{Spec, User};
@@ -13,6 +14,7 @@ use rootlet::state::{Details, Known, Name};
 use rootlet::{Facts, Plan};
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 
 /// The command that clap knows by the same options.
 pub fn exec_command(command: clap::Command) -> clap::Command {
@@ -61,14 +63,25 @@ pub fn exec(line: &Line<'_>) -> anyhow::Result<u8> {
     }
     spec.stdio = details.spec.stdio;
     let guest = Guest::of_container(&known, details.ruleset)?;
+    let bus = bus(&known);
     let join = Join {
         flags: join::flags(&known.record.namespaces),
         details: Some(&details),
         group: known.record.group.as_deref(),
+        bus: bus.as_deref(),
         spec: &spec,
         user,
     };
     launch(&join, guest)
+}
+
+/// The bus of the systemd that has to be asked before the container's control group can be entered, if it has one.
+fn bus(known: &Known) -> Option<PathBuf> {
+    known.record.group.as_ref()?;
+    match Cgroups::look() {
+        Cgroups::OnRequest(bus) => Some(bus),
+        _ => None,
+    }
 }
 
 /// Whether one can go into a container.
@@ -100,6 +113,7 @@ pub fn enter(line: &Line<'_>) -> anyhow::Result<u8> {
         flags,
         details: None,
         group: None,
+        bus: None,
         spec: &spec,
         user,
     };

@@ -3,7 +3,7 @@
 use super::report::Report;
 use rootlet::error::{Error, Result};
 use rootlet::front::request::{Request, Restart};
-use rootlet::parent::{self, Listing, Service, Side};
+use rootlet::parent::{self, Listing, Service, Side, Unlisted};
 use rootlet::spec::{Size, Spec};
 use rootlet::{Outcome, Plan, sys};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -75,21 +75,43 @@ impl<'r> Launch<'r> {
     /// Tells what had to be stepped down from already, and launches `plan`, again and again where that is asked for.
     pub fn launch(&mut self, plan: &Plan, report: &mut Report) -> Result<Outcome> {
         plan.notes.iter().for_each(|note| report.tell(note.clone()));
-        plan.stepped_down
-            .iter()
-            .for_each(|note| report.note(note.clone()));
+        let stepped_down = plan.stepped_down.iter();
+        stepped_down.for_each(|note| report.note(note.clone()));
+        let outcome = match self.is_listed_before() {
+            true => self.launch_listed(plan, report),
+            false => self.launch_unlisted(plan, report),
+        };
+        if plan.listened.is_some() {
+            report.refusals(&plan.enforced.seccomp);
+        }
+        outcome
+    }
+
+    /// Whether it is listed before it is launched, or not launched at all.
+    fn is_listed_before(&self) -> bool {
+        let request = self.request;
+        let asked = request.name.is_some() || request.detach || !request.labels.is_empty();
+        asked || request.restart != Restart::No || self.spec.strict
+    }
+
+    fn launch_unlisted(&self, plan: &Plan, report: &mut Report) -> Result<Outcome> {
+        let mut unlisted = Unlisted::new(self.spec, plan);
+        let outcome = parent::serve(plan, self.request.trace, report, &mut unlisted);
+        if let Err(error) = unlisted.end(&outcome) {
+            unlisted_for(&error);
+        }
+        outcome
+    }
+
+    #[inline(never)]
+    fn launch_listed(&self, plan: &Plan, report: &mut Report) -> Result<Outcome> {
         let mut service = Service::new(self.listing(), self.spec, plan)?;
         let mut outcome = self.supervise(plan, report, &mut service);
         if let Some(error) = service.forsaken() {
             outcome = Err(error.clone());
         }
-        if plan.listened.is_some() {
-            report.refusals(&plan.enforced.seccomp);
-        }
         if let Some(error) = service.failure() {
-            say!(
-                "rootlet: note: the container was not listed by `rootlet ps` as it should: {error}"
-            );
+            unlisted_for(&error);
         }
         if let Err(error) = service.end(&outcome) {
             say!("rootlet: {error}");
@@ -103,7 +125,6 @@ impl<'r> Launch<'r> {
             labels: self.request.labels.clone(),
             detached: self.request.detach,
             remove: self.request.rm || !self.request.detach,
-            at_once: self.spec.strict,
             log_size: self.request.log_size.map_or(LOG_SIZE, |Size(bytes)| bytes),
         }
     }
@@ -145,6 +166,11 @@ impl<'r> Launch<'r> {
             }
         }
     }
+}
+
+#[cold]
+fn unlisted_for(error: &Error) {
+    say!("rootlet: note: the container was not listed by `rootlet ps` as it should: {error}");
 }
 
 /// Lets go of what the caller has open, so that whoever reads its output to the end is not kept waiting by the container,

@@ -19,6 +19,7 @@ mod service;
 mod stdio;
 mod supervise;
 mod terminal;
+mod unlisted;
 mod upper;
 
 pub use attach::{Left, attach};
@@ -30,6 +31,7 @@ pub use group::Usage;
 pub use guest::Guest;
 pub use service::{Listing, Service, details};
 pub use supervise::{GRACE, serve, supervise};
+pub use unlisted::Unlisted;
 
 use stdio::{Pipes, Streams};
 

@@ -8,6 +8,8 @@ mod pause;
 use super::companion::{Companion, Typed};
 use super::supervise::ENDING;
 use super::{Event, Outcome, Running};
+use crate::child::record as inside;
+use crate::child::step::Fallback;
 use crate::error::{Errno, Error, Result};
 use crate::plan::Plan;
 use crate::spec::Spec;
@@ -22,11 +24,8 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::net::SocketFlags;
 use std::collections::{BTreeMap, VecDeque};
+use std::ffi::OsString;
 use std::time::{Duration, Instant, SystemTime};
-
-/// How long a command runs before it is listed, where nobody has given it a name: most are over by then, and need not
-/// pay for a list.
-const UNLISTED: Duration = Duration::from_millis(30);
 
 /// How many may ask at a time.
 const MOST_CLIENTS: usize = 256;
@@ -50,8 +49,6 @@ pub struct Listing {
     pub detached: bool,
     /// Whether nothing is to be left of it when it has ended.
     pub remove: bool,
-    /// Whether it is listed before it is launched, or not launched at all.
-    pub at_once: bool,
     /// Bytes of each of the two files of its log.
     pub log_size: u64,
 }
@@ -59,18 +56,19 @@ pub struct Listing {
 /// The service of one container, over all of its starts.
 pub struct Service<'s> {
     listing: Listing,
-    spec: &'s Spec,
     plan: &'s Plan,
     record: Record,
     stepped_down: Vec<String>,
-    held: Option<Held>,
-    listener: Option<OwnedFd>,
+    held: Held,
+    listener: OwnedFd,
     clients: Vec<Client>,
+    /// Who waits for commands that are executed in it, as of the last request.
+    executing: Vec<Process>,
     log: Option<Writer>,
     typed: VecDeque<Typed>,
     ruleset: Option<OwnedFd>,
-    /// When the folder is to be made, or the record to be written again.
-    due: Option<Instant>,
+    /// Whether the commands that are executed in it are to be counted again.
+    uncounted: bool,
     stopping: bool,
     paused: bool,
     /// Called when the command has been started for the first time.
@@ -79,61 +77,47 @@ pub struct Service<'s> {
     caller: Option<Caller>,
     /// Why the container is nobody's: the one who has asked for it does not know of it.
     forsaken: Option<Error>,
-    /// Why this container could not be listed.
+    /// What could not be written down of it.
     failure: Option<Error>,
 }
 
 impl<'s> Service<'s> {
-    /// For a container that is to be launched by `plan`, which `spec` has asked for. One with a name, or a detached one,
-    /// has its folder from now on; another when its command has run for a moment.
+    /// Lists a container that is launched by `plan`, which `spec` has asked for: makes its folder, and listens in it.
     ///
     /// # Errors
-    /// When the folder is to be made and cannot be; nothing of it is left then.
-    pub fn new(listing: Listing, spec: &'s Spec, plan: &'s Plan) -> Result<Service<'s>> {
-        let named = listing.name.is_some() || listing.detached || listing.at_once;
-        let mut service = Service {
-            record: Record {
-                command: spec
-                    .command
-                    .iter()
-                    .map(|word| word.to_string_lossy().into_owned())
-                    .collect(),
-                labels: listing.labels.clone(),
-                created: milliseconds(SystemTime::now()),
-                started: None,
-                detached: listing.detached,
-                remove: listing.remove,
-                restarts: 0,
-                supervisor: Process { pid: 0, start: 0 },
-                pid_namespace: 0,
-                namespaces: plan.enforced.new.iter().map(ToString::to_string).collect(),
-                group: None,
-                execs: Vec::new(),
-                log_failure: None,
-                status: Status::Created,
-            },
+    /// When that cannot be done; nothing of it is left then.
+    pub fn new(listing: Listing, spec: &Spec, plan: &'s Plan) -> Result<Service<'s>> {
+        let record = record(&listing, spec, plan)?;
+        let details = details::of(plan, spec);
+        let story = details::story(plan, &plan.stepped_down)?;
+        let held = Held::make(listing.name.as_ref(), &record, &details, &story)?;
+        let (listener, log) = match listen(&held, &listing) {
+            Ok(opened) => opened,
+            Err(error) => {
+                held.remove()?;
+                return Err(error);
+            }
+        };
+        Ok(Service {
             listing,
-            spec,
             plan,
+            record,
             stepped_down: plan.stepped_down.clone(),
-            held: None,
-            listener: None,
+            held,
+            listener,
             clients: Vec::new(),
-            log: None,
+            executing: Vec::new(),
+            log,
             typed: VecDeque::new(),
             ruleset: None,
-            due: None,
+            uncounted: false,
             stopping: false,
             paused: false,
             on_start: None,
             caller: None,
             forsaken: None,
             failure: None,
-        };
-        if named {
-            service.list()?;
-        }
-        Ok(service)
+        })
     }
 
     /// Calls `told` when the command has been started for the first time, for a container whose caller goes then. Until
@@ -147,24 +131,15 @@ impl<'s> Service<'s> {
         self.forsaken.as_ref()
     }
 
-    /// This process, and no longer the one that has made the folder, supervises the container.
-    ///
-    /// # Errors
-    /// When that cannot be written down.
-    pub fn moved(&mut self) -> Result<()> {
-        self.record.supervisor = processes::own()?;
-        self.write()
-    }
-
-    /// What it is called, if it is listed.
+    /// What it is called; none if somebody has removed its folder.
     ///
     /// # Errors
     /// When the directory of the folders cannot be read.
     pub fn name(&self) -> Result<Option<Name>> {
-        self.held.as_ref().map_or(Ok(None), Held::name)
+        self.held.name()
     }
 
-    /// Why the container could not be listed when its command had run for a moment.
+    /// What could not be written down of it.
     pub fn failure(&mut self) -> Option<Error> {
         self.failure.take()
     }
@@ -238,21 +213,16 @@ impl<'s> Service<'s> {
         self.record.status = Status::Exited { ended, end };
         self.record.execs.clear();
         let started = self.on_start.is_none() || outcome.is_ok();
-        let done = match self.held.take() {
-            None => Ok(()),
-            // Who asked for a detached container that could not be started is told so, and has no name for it.
-            Some(held) if self.listing.remove || self.forsaken.is_some() || !started => {
-                at_last(|| held.remove())
-            }
-            Some(held) => {
-                let written = at_last(|| held.write(&self.record));
-                // It can be over before the caller has told of it.
-                match self.caller.take().is_none_or(|caller| caller.has_told()) {
-                    true => written,
-                    false => at_last(|| held.remove()),
-                }
-            }
+        // Who asked for a detached container that could not be started is told so, and has no name for it.
+        let remove = self.listing.remove || self.forsaken.is_some() || !started;
+        let mut done = match remove {
+            true => at_last(|| self.held.remove()),
+            false => at_last(|| self.held.write(&self.record)),
         };
+        // It can be over before the caller has told of it.
+        if !remove && self.caller.take().is_some_and(|caller| !caller.has_told()) {
+            done = at_last(|| self.held.remove());
+        }
         // Who has called meanwhile is told too, and is not to take this for a supervisor that was killed.
         let told = std::mem::take(&mut self.clients);
         self.accept();
@@ -263,39 +233,8 @@ impl<'s> Service<'s> {
         done
     }
 
-    /// Makes the folder, and listens in it.
-    fn list(&mut self) -> Result<()> {
-        self.record.supervisor = processes::own()?;
-        self.record.pid_namespace = processes::own_namespace()?;
-        let details = details::of(self.plan, self.spec);
-        let story = details::story(self.plan, &self.stepped_down)?;
-        let held = Held::make(self.listing.name.as_ref(), &self.record, &details, &story)?;
-        let listening = held.listen().and_then(|listener| {
-            let log = self.listing.detached.then(|| -> std::io::Result<Writer> {
-                let directory = held.folder().as_fd().try_clone_to_owned()?;
-                Ok(Writer::new(directory, self.listing.log_size)?)
-            });
-            let refused = |error| Error::setup("make the container's log", error);
-            Ok((listener, log.transpose().map_err(refused)?))
-        });
-        match listening {
-            Ok((listener, log)) => {
-                self.listener = Some(listener);
-                self.log = log;
-                self.held = Some(held);
-                Ok(())
-            }
-            Err(error) => {
-                held.remove()?;
-                Err(error)
-            }
-        }
-    }
-
     fn write(&mut self) -> Result<()> {
-        self.held
-            .as_ref()
-            .map_or(Ok(()), |held| held.write(&self.record))
+        self.held.write(&self.record)
     }
 
     /// What cannot be written down now does not end a container that runs.
@@ -307,7 +246,7 @@ impl<'s> Service<'s> {
     }
 
     /// The command has been executed.
-    fn started(&mut self, running: &Running<'_>, pid: i32, init: Option<i32>) {
+    pub(super) fn started(&mut self, running: &Running<'_>, pid: i32, init: Option<i32>) {
         // It may have ended by now, and nobody has waited for it yet: its id is its own.
         if let Some(process) = processes::identify(pid) {
             self.record.status = Status::Running {
@@ -318,14 +257,9 @@ impl<'s> Service<'s> {
         }
         self.record.started = Some(milliseconds(SystemTime::now()));
         self.record.group = running.group_path();
-        match self.held {
-            Some(_) => {
-                self.note(Self::write);
-                if self.stepped_down.len() > self.plan.stepped_down.len() {
-                    self.note(Self::write_story);
-                }
-            }
-            None => self.due = Some(Instant::now() + UNLISTED),
+        self.note(Self::write);
+        if self.stepped_down.len() > self.plan.stepped_down.len() {
+            self.note(Self::write_story);
         }
         match self.on_start.take().map(|told| told()) {
             None => {}
@@ -353,18 +287,21 @@ impl<'s> Service<'s> {
 
     fn write_story(&mut self) -> Result<()> {
         let story = details::story(self.plan, &self.stepped_down)?;
-        self.held
-            .as_ref()
-            .map_or(Ok(()), |held| held.write_story(&story))
+        self.held.write_story(&story)
     }
 
-    /// Its time has come: the folder is made, or the record written anew.
-    fn is_due(&mut self) {
-        self.due = None;
-        match self.held {
-            Some(_) => self.note(Self::write),
-            None => self.note(Self::list),
+    /// A step was refused, and what the plan names instead was done.
+    pub(super) fn stepped_down(&mut self, process: inside::Process, step: usize, errno: i32) {
+        let said = self.plan.stepped_down(process, step, errno);
+        self.stepped_down.extend(said);
+        if let Some(kept) = self.plan.kept_namespace(process, step) {
+            self.record.namespaces.retain(|name| name != kept);
         }
+    }
+
+    /// A system call was refused, and an older one is used.
+    pub(super) fn fell_back(&mut self, fallback: Fallback, errno: i32) {
+        self.stepped_down.push(Plan::fell_back(fallback, errno));
     }
 
     fn serve(&mut self, mut running: Option<&mut Running<'_>>, happened: &[PollFlags]) {
@@ -377,13 +314,18 @@ impl<'s> Service<'s> {
             self.accept();
         }
         let mut clients = std::mem::take(&mut self.clients);
-        let heard = clients.iter_mut().zip(happened.iter().skip(1));
-        for (client, _) in heard.filter(|(_, flags)| !flags.is_empty()) {
-            match client.turn() {
+        for index in 0..clients.len() {
+            if happened.get(1 + index).is_none_or(|flags| flags.is_empty()) {
+                continue;
+            }
+            match clients[index].turn() {
                 Heard::Nothing => {}
-                Heard::Typed(typed) if client.is_attached() => self.typed.push_back(typed),
-                Heard::Typed(_) => client.close(),
-                Heard::Asked(request) => self.answer(client, &request, running.as_deref_mut()),
+                Heard::Typed(typed) if clients[index].is_attached() => self.typed.push_back(typed),
+                Heard::Typed(_) => clients[index].close(),
+                Heard::Asked(request) => {
+                    self.executing = clients.iter().filter_map(Client::executes).collect();
+                    self.answer(&mut clients[index], &request, running.as_deref_mut());
+                }
             }
         }
         let before = clients.len();
@@ -398,10 +340,7 @@ impl<'s> Service<'s> {
     }
 
     fn accept(&mut self) {
-        let Some(listener) = &self.listener else {
-            return;
-        };
-        while let Ok(socket) = rustix::net::accept_with(listener, SocketFlags::CLOEXEC) {
+        while let Ok(socket) = rustix::net::accept_with(&self.listener, SocketFlags::CLOEXEC) {
             if self.clients.len() < MOST_CLIENTS {
                 self.clients.extend(Client::new(socket));
             }
@@ -423,8 +362,14 @@ impl<'s> Service<'s> {
             Request::Exec { answer } => {
                 let ruleset = self.ruleset.as_ref().map(AsFd::as_fd);
                 client.execute(*answer, ruleset);
-                // Most are over in a moment, as most containers are.
-                self.due.get_or_insert(Instant::now());
+                self.uncounted = true;
+                if self.paused {
+                    // It has begun just before.
+                    self.executing.extend(client.executes());
+                    if let Err(error) = self.pause(true) {
+                        ::log::debug!("{error}");
+                    }
+                }
             }
             Request::Resize { rows, columns } => self.typed.push_back(Typed::Size(*rows, *columns)),
             Request::Signal { .. } | Request::Kill | Request::Pause | Request::Resume => {
@@ -473,11 +418,10 @@ impl<'s> Service<'s> {
         let Status::Running { init, process, .. } = &self.record.status else {
             return Err(Error::usage("the container does not run yet"));
         };
-        let execs: Vec<Process> = self.clients.iter().filter_map(Client::executes).collect();
         let inside = pause::Inside {
             init: *init,
             command: *process,
-            execs: &execs,
+            execs: &self.executing,
             group: self.record.group.as_deref(),
         };
         // Before: whoever sees the command stopped is to know why.
@@ -496,8 +440,7 @@ impl<'s> Service<'s> {
     }
 
     fn mark_paused(&self, paused: bool) -> Result<()> {
-        let folder = self.held.as_ref().map(Held::folder);
-        folder.map_or(Ok(()), |folder| folder.mark("paused", paused))
+        self.held.folder().mark("paused", paused)
     }
 
     /// The commands that are executed in it besides.
@@ -551,33 +494,18 @@ impl Companion for Service<'_> {
                 process,
                 step,
                 errno,
-            } => {
-                self.stepped_down
-                    .extend(self.plan.stepped_down(process, step, errno));
-                if let Some(kept) = self.plan.kept_namespace(process, step) {
-                    self.record.namespaces.retain(|name| name != kept);
-                }
-            }
-            Event::FellBack { fallback, errno } => {
-                self.stepped_down.push(Plan::fell_back(fallback, errno));
-            }
+            } => self.stepped_down(process, step, errno),
+            Event::FellBack { fallback, errno } => self.fell_back(fallback, errno),
             _ => {}
         }
     }
 
     fn wanted(&self) -> Vec<PollFd<'_>> {
-        let listener = self
-            .listener
-            .iter()
-            .map(|it| PollFd::new(it, PollFlags::IN));
-        listener
-            .chain(self.clients.iter().map(Client::wanted))
+        let clients = self.clients.iter().map(Client::wanted);
+        std::iter::once(PollFd::new(&self.listener, PollFlags::IN))
+            .chain(clients)
             .chain(self.caller.iter().map(Caller::wanted))
             .collect()
-    }
-
-    fn due(&self) -> Option<Instant> {
-        self.due
     }
 
     fn turn(&mut self, running: &mut Running<'_>, happened: &[PollFlags]) {
@@ -587,9 +515,8 @@ impl Companion for Service<'_> {
         if self.forsaken.is_some() {
             return running.kill();
         }
-        if self.due.is_some_and(|due| due <= Instant::now()) {
-            self.record.execs = self.clients.iter().filter_map(Client::executes).collect();
-            self.is_due();
+        if std::mem::take(&mut self.uncounted) {
+            self.count_execs();
         }
     }
 
@@ -629,6 +556,39 @@ impl Companion for Service<'_> {
     fn take_ruleset(&mut self, ruleset: OwnedFd) {
         self.ruleset = Some(ruleset);
     }
+}
+
+/// What is known of a container before it is launched.
+fn record(listing: &Listing, spec: &Spec, plan: &Plan) -> Result<Record> {
+    let shown = |word: &OsString| word.to_string_lossy().into_owned();
+    Ok(Record {
+        command: spec.command.iter().map(shown).collect(),
+        labels: listing.labels.clone(),
+        created: milliseconds(SystemTime::now()),
+        started: None,
+        detached: listing.detached,
+        remove: listing.remove,
+        restarts: 0,
+        supervisor: processes::own()?,
+        pid_namespace: processes::own_namespace()?,
+        namespaces: plan.enforced.new.iter().map(ToString::to_string).collect(),
+        group: None,
+        execs: Vec::new(),
+        log_failure: None,
+        status: Status::Created,
+    })
+}
+
+/// The socket in the folder, and the log of a detached container.
+fn listen(held: &Held, listing: &Listing) -> Result<(OwnedFd, Option<Writer>)> {
+    let listener = held.listen()?;
+    let writer = || -> std::io::Result<Writer> {
+        let directory = held.folder().as_fd().try_clone_to_owned()?;
+        Ok(Writer::new(directory, listing.log_size)?)
+    };
+    let refused = |error| Error::setup("make the container's log", error);
+    let log = listing.detached.then(writer).transpose();
+    Ok((listener, log.map_err(refused)?))
 }
 
 /// Does what is done last, once more if the kernel refuses it: a disk may be full for a moment, and nobody comes after

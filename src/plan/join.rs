@@ -47,6 +47,9 @@ pub struct Join<'a> {
     pub details: Option<&'a Details>,
     /// The container's control group.
     pub group: Option<&'a Path>,
+    /// The bus of a systemd, where one has to be asked before the group can be entered: the kernel lets nobody move between
+    /// groups without a say in the one that holds both, which a user has among what systemd has given her.
+    pub bus: Option<&'a Path>,
     /// The command, its changes to the environment, its directory, and whether it has a terminal: nothing else of this
     /// counts.
     pub spec: &'a Spec,
@@ -73,7 +76,7 @@ impl Plan {
         let ids = join.ids(&facts)?;
         let pipes = command::pipes(&spec, &facts, &mut slots);
         let limited = limits::Limited::of_processes(&spec);
-        let kept = join.kept(ids.become_or_stay);
+        let kept = join.kept(ids.wanted);
         let command = command::list(
             &spec,
             &facts,
@@ -81,28 +84,11 @@ impl Plan {
             &pipes,
             false,
             &limited.ulimits,
-            join.last_steps(&spec, kept, ids.become_or_stay),
+            join.last_steps(&spec, kept, ids.wanted),
         );
         let (argv, candidates, envp) = command::program(&spec, &facts, &mut arena)?;
-        let mut parent = vec![ParentStep::OpenChannels];
-        if !pipes.is_empty() {
-            parent.push(ParentStep::MakePipes);
-        }
-        if let Some(group) = join.group {
-            parent.insert(
-                0,
-                ParentStep::EnterGroup {
-                    path: arena.text(group)?,
-                },
-            );
-        }
         let raw = tty && facts.terminals[0];
-        parent.splice(..0, raw.then_some(ParentStep::KeepTerminal));
-        let clone_flags = join.clone_flags();
-        parent.push(ParentStep::Clone { flags: clone_flags });
-        parent.extend(join.shares(&mut arena)?);
-        parent.extend(join.is_awaited().then_some(ParentStep::Release));
-        parent.push(ParentStep::Supervise);
+        let parent = join.parent(raw, !pipes.is_empty(), &mut arena)?;
         let setup = join.setup(&facts, tty, &ids, &spec, &mut arena)?;
         let init = join.init(&spec, &facts, tty, &mut arena)?;
         let files: Vec<Instruction> = join.files_filter();
@@ -111,12 +97,12 @@ impl Plan {
             setup,
             init,
             command: self::tied(command),
-            ids: ids.become_or_stay,
+            ids: ids.wanted,
             argv,
             envp,
             candidates,
             slots: slots.count(),
-            clone_flags,
+            clone_flags: join.clone_flags(),
             fallbacks: super::fallbacks(&spec),
             stepped_down: Vec::new(),
             notes: Vec::new(),
@@ -137,7 +123,7 @@ impl Plan {
 
 /// Who the command is.
 struct Ids {
-    become_or_stay: [u32; 2],
+    wanted: [u32; 2],
     change: bool,
     drop_groups: bool,
 }
@@ -192,6 +178,31 @@ impl Join<'_> {
         let alone = self.joins(libc::CLONE_NEWTIME) || !self.joins(libc::CLONE_NEWPID) || scored;
         let memory = if alone { 0 } else { libc::CLONE_VM as u64 };
         memory | self.group.map_or(0, |_| super::CLONE_INTO_CGROUP)
+    }
+
+    /// What the launcher does.
+    fn parent(&self, raw: bool, pipes: bool, arena: &mut Arena) -> Result<Vec<ParentStep>> {
+        let mut list = Vec::new();
+        list.extend(raw.then_some(ParentStep::KeepTerminal));
+        if let Some(group) = self.group {
+            if let Some(bus) = self.bus {
+                list.push(ParentStep::JoinScope {
+                    bus: arena.text(bus)?,
+                });
+            }
+            list.push(ParentStep::EnterGroup {
+                path: arena.text(group)?,
+            });
+        }
+        list.push(ParentStep::OpenChannels);
+        list.extend(pipes.then_some(ParentStep::MakePipes));
+        list.push(ParentStep::Clone {
+            flags: self.clone_flags(),
+        });
+        list.extend(self.shares(arena)?);
+        list.extend(self.is_awaited().then_some(ParentStep::Release));
+        list.push(ParentStep::Supervise);
+        Ok(list)
     }
 
     /// What the launcher does to the new process: what willingness to give way the container has.
@@ -252,7 +263,7 @@ impl Join<'_> {
             }
         }
         Ok(Ids {
-            become_or_stay: wanted,
+            wanted,
             change: changes || wanted != own || (self.details.is_none() && self.user.is_some()),
             drop_groups,
         })
@@ -262,9 +273,11 @@ impl Join<'_> {
     fn kept(&self, [uid, _]: [u32; 2]) -> Capabilities {
         match self.details {
             Some(details) => {
-                let spec = &details.spec;
-                spec.kept_capabilities(uid)
-                    .and(spec.kept_capabilities(details.ids[0]))
+                let own = Capabilities(details.capabilities);
+                match uid == details.ids[0] {
+                    true => own,
+                    false => details.spec.kept_capabilities(uid).and(own),
+                }
             }
             None => Capabilities::ALL,
         }
@@ -313,7 +326,7 @@ impl Join<'_> {
             list.push(must(Step::JoinNamespaces { flags: self.flags }));
         }
         if ids.change {
-            let [uid, gid] = ids.become_or_stay;
+            let [uid, gid] = ids.wanted;
             list.push(must(Step::BecomeIds {
                 uid,
                 gid,

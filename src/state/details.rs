@@ -1,7 +1,7 @@
 //! What is known of a container besides its record: what was asked for, what came of it, and what a further command in it
 //! needs to be as confined as the first.
 
-use crate::spec::{IdRange, Spec};
+use crate::spec::{IdRange, Seccomp, Spec};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
@@ -15,6 +15,9 @@ pub struct Details {
     pub spec: Spec,
     /// Who the command is inside: user and group id.
     pub ids: [u32; 2],
+    /// The capabilities that the command, or what it executes, can come to have: a bit each. The spec alone does not say, since
+    /// they depend on its views.
+    pub capabilities: u64,
     /// Whether these are not the ids that the user's own have there.
     pub changes_ids: bool,
     /// The command's environment, `K=V`.
@@ -112,6 +115,11 @@ impl Details {
                 crate::spec::Root::Empty
             },
             hostname: None,
+            // The program that the file has made is written down by itself.
+            seccomp: match &spec.seccomp {
+                Seccomp::File(_) => Seccomp::File("?".into()),
+                other => other.clone(),
+            },
             ..spec.clone()
         }
     }
@@ -131,6 +139,14 @@ mod tests {
         };
         let written = Details::written(&spec);
         assert!(written.read_only && written.command.is_empty());
+        let filtered = Spec {
+            seccomp: Seccomp::File(odd.clone().into()),
+            ..Spec::default()
+        };
+        let written = Details::written(&filtered);
+        assert!(
+            matches!(written.seccomp, Seccomp::File(_)) && serde_json::to_value(&written).is_ok()
+        );
         let plain = Spec {
             command: vec!["a".into()],
             ..spec

@@ -24,10 +24,15 @@ impl Name {
     pub fn made_up(number: u64) -> Name {
         let mixed = mix(number);
         let (high, low) = ((mixed >> 32) as usize, mixed as u32 as usize);
-        let adjective = ADJECTIVES[high % ADJECTIVES.len()];
-        let noun = NOUNS[low % NOUNS.len()];
+        let (adjective, noun) = (pick(ADJECTIVES, high), pick(NOUNS, low));
         Name(format!("{adjective}-{noun}"))
     }
+}
+
+/// One of the words.
+fn pick(words: &str, number: usize) -> &str {
+    let count = words.split(' ').count();
+    words.split(' ').nth(number % count).unwrap_or_default()
 }
 
 /// Each bit of the number changes about half of those of the answer: xor with what is shifted, and multiply, twice.
@@ -85,43 +90,32 @@ impl fmt::Display for Name {
     }
 }
 
-// Any adjective stands before any noun: weather, light and manner there; land, water, plants, birds and tools here.
+// Any adjective stands before any noun: weather, light and manner there; land, water, plants, birds and tools here. Each list
+// is one string: a table of words would be some three hundred addresses to be put right at each start of the program.
 
 #[rustfmt::skip]
-const ADJECTIVES: &[&str] = &[
-    "able", "agile", "airy", "alert", "alpine", "amber", "ample", "arctic", "autumn", "azure", "balmy", "bold",
-    "breezy", "brief", "bright", "brisk", "bronze", "calm", "candid", "careful", "civic", "classic", "clear",
-    "clever", "cloudy", "coastal", "cobalt", "copper", "cosmic", "cozy", "crimson", "crisp", "curious", "daily",
-    "dapper", "daring", "deft", "dewy", "distant", "early", "earnest", "eastern", "elegant", "equal", "even", "exact",
-    "fair", "famous", "festive", "fine", "fleet", "floral", "fluent", "formal", "free", "fresh", "frosty", "gentle",
-    "gilded", "glad", "good", "grand", "happy", "hazy", "honest", "humble", "indigo", "ivory", "jolly", "jovial",
-    "joyful", "just", "keen", "kind", "lasting", "level", "lively", "local", "lofty", "loyal", "lucid", "lucky",
-    "lunar", "major", "mellow", "merry", "mighty", "mild", "misty", "modern", "modest", "neat", "nimble", "noble",
-    "noted", "olive", "open", "patient", "polar", "polite", "prime", "prompt", "proper", "proud", "quick", "quiet",
-    "rapid", "regal", "robust", "rosy", "royal", "rustic", "sage", "scenic", "secure", "serene", "shiny", "silent",
-    "silver", "simple", "sincere", "snowy", "solar", "solid", "sound", "spry", "stable", "starry", "steady",
-    "stellar", "sturdy", "subtle", "summer", "sunny", "super", "swift", "tall", "tawny", "tidy", "timely", "true",
-    "trusty", "upbeat", "useful", "valiant", "vast", "velvet", "verdant", "vivid", "warm", "western", "whole",
-    "winter", "wise", "witty", "worthy", "zesty",
-];
+const ADJECTIVES: &str = "able agile airy alert alpine amber ample arctic autumn azure balmy bold breezy brief bright brisk bronze calm \
+    candid careful civic classic clear clever cloudy coastal cobalt copper cosmic cozy crimson crisp curious daily \
+    dapper daring deft dewy distant early earnest eastern elegant equal even exact fair famous festive fine fleet \
+    floral fluent formal free fresh frosty gentle gilded glad good grand happy hazy honest humble indigo ivory \
+    jolly jovial joyful just keen kind lasting level lively local lofty loyal lucid lucky lunar major mellow merry \
+    mighty mild misty modern modest neat nimble noble noted olive open patient polar polite prime prompt proper \
+    proud quick quiet rapid regal robust rosy royal rustic sage scenic secure serene shiny silent silver simple \
+    sincere snowy solar solid sound spry stable starry steady stellar sturdy subtle summer sunny super swift tall \
+    tawny tidy timely true trusty upbeat useful valiant vast velvet verdant vivid warm western whole winter wise \
+    witty worthy zesty";
 
 #[rustfmt::skip]
-const NOUNS: &[&str] = &[
-    "acorn", "alcove", "anchor", "anvil", "arbor", "arch", "aspen", "aster", "atlas", "aurora", "badge", "banner",
-    "barley", "basin", "bay", "beacon", "bell", "birch", "bridge", "brook", "cabin", "canal", "candle", "canoe",
-    "canvas", "canyon", "cape", "castle", "cedar", "cello", "chapel", "cirrus", "clay", "cliff", "cloud", "clover",
-    "coast", "comet", "compass", "coral", "cottage", "cove", "crane", "creek", "cypress", "dahlia", "dale", "delta",
-    "desert", "dune", "echo", "elm", "ember", "falcon", "fern", "ferry", "field", "finch", "fjord", "flint", "forest",
-    "forge", "galaxy", "garden", "garnet", "geyser", "glacier", "glade", "glen", "granite", "grove", "gull", "harbor",
-    "harp", "haven", "heath", "heron", "hill", "horizon", "iris", "island", "jetty", "juniper", "kayak", "kestrel",
-    "kettle", "kite", "lagoon", "lake", "lantern", "larch", "lark", "laurel", "leaf", "ledge", "lily", "linden",
-    "loom", "lotus", "lupin", "maple", "marble", "marsh", "meadow", "mesa", "meteor", "mill", "mirror", "moon",
-    "moss", "nebula", "oak", "oasis", "oat", "ocean", "orbit", "orchard", "orchid", "osprey", "otter", "paddle",
-    "parcel", "path", "pebble", "peak", "pier", "pine", "plain", "planet", "plateau", "pond", "poplar", "prairie",
-    "puffin", "quarry", "quartz", "quill", "raven", "reef", "ridge", "river", "saddle", "sail", "shore", "sparrow",
-    "spring", "spruce", "star", "stone", "storm", "sundial", "thicket", "thistle", "tide", "timber", "tower", "trail",
-    "tulip", "tundra", "valley", "vista", "walnut", "wave", "willow", "wren",
-];
+const NOUNS: &str = "acorn alcove anchor anvil arbor arch aspen aster atlas aurora badge banner barley basin bay beacon bell birch \
+    bridge brook cabin canal candle canoe canvas canyon cape castle cedar cello chapel cirrus clay cliff cloud \
+    clover coast comet compass coral cottage cove crane creek cypress dahlia dale delta desert dune echo elm ember \
+    falcon fern ferry field finch fjord flint forest forge galaxy garden garnet geyser glacier glade glen granite \
+    grove gull harbor harp haven heath heron hill horizon iris island jetty juniper kayak kestrel kettle kite \
+    lagoon lake lantern larch lark laurel leaf ledge lily linden loom lotus lupin maple marble marsh meadow mesa \
+    meteor mill mirror moon moss nebula oak oasis oat ocean orbit orchard orchid osprey otter paddle parcel path \
+    pebble peak pier pine plain planet plateau pond poplar prairie puffin quarry quartz quill raven reef ridge \
+    river saddle sail shore sparrow spring spruce star stone storm sundial thicket thistle tide timber tower trail \
+    tulip tundra valley vista walnut wave willow wren";
 
 #[cfg(test)]
 mod tests {
@@ -166,10 +160,11 @@ mod tests {
 
     #[test]
     fn the_words_are_many_short_and_each_there_once() {
-        for words in [ADJECTIVES, NOUNS] {
-            assert!(words.len() >= 128, "{}", words.len());
+        let words = [ADJECTIVES, NOUNS].map(|words| words.split(' '));
+        for words in &words {
+            assert!(words.clone().count() >= 128);
         }
-        let all: Vec<&str> = ADJECTIVES.iter().chain(NOUNS).copied().collect();
+        let all: Vec<&str> = words.into_iter().flatten().collect();
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
         for word in all {
             assert!((3..=7).contains(&word.len()), "{word}");
@@ -189,7 +184,8 @@ mod tests {
             let pairs: Vec<String> = names.collect();
             let words = pairs.iter().flat_map(|pair| pair.split('-'));
             let words: BTreeSet<&str> = words.collect();
-            assert_eq!(words.len(), ADJECTIVES.len() + NOUNS.len());
+            let all = [ADJECTIVES, NOUNS].map(|words| words.split(' ').count());
+            assert_eq!(words.len(), all[0] + all[1]);
         }
     }
 }

@@ -39,7 +39,7 @@ fn is_closed(options: &[&str], how: &str) {
         &watch,
         "watch",
         &end,
-        "/rootlet",
+        ROOTLET,
         secret,
         how,
         runtime.mark(),
@@ -218,10 +218,10 @@ fn fd5_the_program_file_of_who_executes_cannot_be_written_from_inside() {
         std::fs::write(&end, "").unwrap();
         runtime.rootlet(&["wait", &name]).ok();
         let log = runtime.log(&name);
-        assert!(
-            ["ready\nheld", "ready\nnone"].contains(&&*log),
-            "{program}: {log}"
-        );
+        // What is in memory can be opened, and not written.
+        let last = log.strip_prefix("ready\n").unwrap_or_default();
+        let harmless = ["held", "none", "open for writing"].contains(&last);
+        assert!(harmless, "{program}: {log}");
         std::fs::remove_file(end).unwrap();
     }
     assert!(std::fs::read(&copy).unwrap() == before);

@@ -111,7 +111,8 @@ fn what_cannot_be_executed_is_an_error_of_who_waits() {
     assert!(error.to_string().contains("no container"), "{error}");
     // What has ended.
     container.kill();
-    let error = container.exec(&spec(":", &mark)).err();
     until("nothing is left", || with_mark(&mark).is_empty());
-    assert!(error.is_some() || container.exec(&spec(":", &mark)).is_err());
+    let executed = container.exec(&spec(":", &mark));
+    let error = executed.and_then(rootlet::Running::wait).unwrap_err();
+    assert!(!error.to_string().is_empty());
 }

@@ -89,8 +89,10 @@ fn the_environment_is_the_containers_with_what_is_asked_for() {
         "BOTH=container",
         "-e",
         "ODD=a=b",
-        "sleep",
-        "1000",
+        "sh",
+        "-c",
+        SLEEP,
+        runtime.mark(),
     ]);
     let name = finish({
         start.env("ONLY", "starter");
@@ -213,7 +215,7 @@ fn the_user_is_the_containers_or_another_that_is_mapped() {
 fn without_a_command_there_is_a_shell() {
     let runtime = Runtime::new();
     let root = rootfs();
-    let mut plain = runtime.command(&["run", "-d", "sleep", "1000"]);
+    let mut plain = runtime.command(&["run", "-d", "sh", "-c", SLEEP, runtime.mark()]);
     plain.env("SHELL", "/bin/bash");
     let plain = finish(plain).ok();
     let other = runtime.detach(&own_root(&root), SLEEP);

@@ -151,20 +151,20 @@ fn a_shell_in_it_controls_its_own_jobs() {
             !greeting.contains("job control") && !greeting.contains("process group"),
             "{greeting}"
         );
+        screen.types("sh -c 'while read line; do echo g\"\"ot $line; done' &\r");
+        screen.types("fg\r");
+        screen.types("word\n");
+        screen.shows("got word");
+        screen.types("\x1a");
+        screen.shows("Stopped");
+        screen.shows("inside> ");
         screen.types("sleep 100 &\r");
         screen.shows("inside> ");
         screen.types("jobs\r");
         screen.shows("Running");
-        screen.types("fg\r");
-        screen.shows("sleep 100\r\n");
-        screen.types("\x1a");
-        screen.shows("Stopped");
+        screen.types("bg %1\r");
         screen.shows("inside> ");
-        screen.types("bg\r");
-        screen.shows("sleep 100 &");
-        screen.types("jobs\r");
-        screen.shows("Running");
-        screen.types("kill %1; wait %1; echo ki''lled\r");
+        screen.types("kill -9 %1 %2; wait; echo ki''lled\r");
         screen.shows("killed");
         screen.types("exit 5\r");
         screen.shows("host> ");

@@ -30,6 +30,8 @@ static void look(int pid)
 {
 	char path[64], target[4096];
 
+	if (pid == getpid())
+		return;
 	looked++;
 	for (int file = 0; file < COUNT; file++) {
 		snprintf(path, sizeof path, "/proc/%d/%s", pid, FILES[file]);
@@ -53,20 +55,16 @@ static void look(int pid)
 	}
 }
 
-/* Traces the process; one that executes its program only then was traced before. */
+/* Traces the process, if that is let, and looks at it then. */
 static void trace(int pid)
 {
 	int status;
 
-	if (ptrace(PTRACE_SEIZE, pid, 0, PTRACE_O_TRACEEXEC) < 0)
+	if (ptrace(PTRACE_SEIZE, pid, 0, 0) < 0)
 		return;
-	opened++;
-	while (waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status)) {
-		if (status >> 16 == PTRACE_EVENT_EXEC)
-			printf("seen: process %d was traced before it executed its program\n", pid);
-		if (ptrace(PTRACE_CONT, pid, 0, status >> 16 ? 0 : WSTOPSIG(status)) < 0)
-			return;
-	}
+	look(pid);
+	if (ptrace(PTRACE_INTERRUPT, pid, 0, 0) == 0 && waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status))
+		ptrace(PTRACE_DETACH, pid, 0, 0);
 }
 
 /* watch END LAUNCHER SECRET trace|look: until there is a file END. */

@@ -96,7 +96,14 @@ impl Group {
     pub fn take_in(&self, pid: RawPid) -> Result<()> {
         write(&self.path.join("cgroup.procs"), &pid.to_string()).map_err(|error| {
             let group = self.path.display();
-            Error::setup(format!("put process {pid} into {group}"), error).of_kind(Kind::Limits)
+            let error = Error::setup(format!("put process {pid} into {group}"), error);
+            match self.is_own() {
+                true => error.of_kind(Kind::Limits),
+                false => error.with_hint(
+                    "what is executed in a container counts towards its limits, and the kernel lets nobody into its group \
+                     from here: come from the session that started it",
+                ),
+            }
         })
     }
 

@@ -23,6 +23,7 @@ pub fn of(plan: &Plan, spec: &Spec) -> Details {
     Details {
         spec: Details::written(spec),
         ids: plan.ids,
+        capabilities: capabilities(plan),
         changes_ids: in_setup(|step| matches!(step, Step::BecomeIds { .. })),
         denies_setgroups: plan.parent.contains(&ParentStep::DenySetgroups),
         environment: plan
@@ -67,6 +68,14 @@ fn directory(plan: &Plan) -> &[u8] {
         _ => None,
     });
     last.into_iter().next().unwrap_or(b"/")
+}
+
+fn capabilities(plan: &Plan) -> u64 {
+    let limits = plan.command.iter().find_map(|entry| match entry.step {
+        Step::LimitCapabilities { kept, .. } => Some(kept),
+        _ => None,
+    });
+    limits.unwrap_or_default()
 }
 
 fn numbers(filter: &[Instruction]) -> Vec<(u16, u8, u8, u32)> {
