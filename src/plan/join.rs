@@ -9,7 +9,7 @@ use crate::child::step::{Entry, FilterOf, Slot, Step};
 use crate::error::{Error, Result};
 use crate::host::Facts;
 use crate::seccomp::Instruction;
-use crate::spec::{Capabilities, IdRange, Share, Spec, User};
+use crate::spec::{Capabilities, IdRange, Seccomp, Share, Spec, User};
 use crate::state::Details;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -134,38 +134,45 @@ impl Join<'_> {
         Spec::default()
     }
 
-    /// The container's confinement, with what is asked for the command.
+    /// The container's confinement, with what is asked for the command: not its views, which are there already.
     fn confined_spec(&self) -> Spec {
         let asked = self.spec;
-        let base = match self.details {
-            Some(details) => details.spec.clone(),
-            None => Spec {
-                allow_new_privs: true,
-                seccomp: crate::spec::Seccomp::None,
-                ..Spec::default()
-            },
-        };
-        let environment = self.details.map(|details| &details.environment[..]);
-        let environment = environment
-            .unwrap_or_default()
-            .iter()
-            .cloned()
-            .map(OsString::from);
-        Spec {
+        let environment = self.details.map_or(&[][..], |details| &details.environment);
+        let environment = environment.iter().cloned().map(OsString::from);
+        let command = Spec {
             command: asked.command.clone(),
             env: environment.chain(asked.env.iter().cloned()).collect(),
             clear_env: self.details.is_some(),
             tty: asked.tty,
             stdio: asked.stdio,
             workdir: asked.workdir.clone(),
-            pass_fds: Vec::new(),
-            timeout: None,
-            init: true,
             share: match self.joins(libc::CLONE_NEWPID) {
                 true => Vec::new(),
                 false => vec![Share::Pid],
             },
-            ..base
+            ..Spec::default()
+        };
+        let Some(Details { spec: own, .. }) = self.details else {
+            return Spec {
+                allow_new_privs: true,
+                seccomp: Seccomp::None,
+                ..command
+            };
+        };
+        Spec {
+            user: own.user,
+            namespaces: own.namespaces,
+            net: own.net,
+            abstract_sockets: own.abstract_sockets,
+            allow_new_privs: own.allow_new_privs,
+            cap_add: own.cap_add.clone(),
+            cap_drop: own.cap_drop.clone(),
+            seccomp: own.seccomp.clone(),
+            ulimits: own.ulimits.clone(),
+            strict: own.strict,
+            require: own.require.clone(),
+            optional: own.optional.clone(),
+            ..command
         }
     }
 

@@ -464,7 +464,7 @@ fn make_free(place: &Place, locked: &Locked) -> Result<Name> {
 
 /// What is in a file that does not change. Most are read at once, and a read that is short has come to the end.
 fn whole(file: &OwnedFd) -> std::result::Result<Vec<u8>, Errno> {
-    const PIECE: usize = 4096;
+    const PIECE: usize = 1000;
     let mut text = Vec::new();
     loop {
         let start = text.len();
