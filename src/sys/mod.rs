@@ -350,6 +350,14 @@ pub fn started_with_privileges() -> bool {
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
+/// The path by which this program was executed (getauxval(3), AT_EXECFN).
+pub fn executed_path() -> Option<&'static CStr> {
+    // SAFETY: takes a number and returns one.
+    let path = unsafe { libc::getauxval(libc::AT_EXECFN) } as *const c_char;
+    // SAFETY: the kernel has put a string there, beside the environment, where it stays.
+    (!path.is_null()).then(|| unsafe { CStr::from_ptr(path) })
+}
+
 /// Brings the loopback device of this network namespace up (netdevice(7), SIOCSIFFLAGS; three system calls).
 pub fn loopback_up() -> Result<(), Errno> {
     let socket = rustix::net::socket_with(
