@@ -234,6 +234,15 @@ impl Folder {
         .map_err(|errno| Error::setup(format!("rename container {} to {name}", self.name), errno))
     }
 
+    /// Whether this is the folder of that name now: it may have been renamed, or removed and another made.
+    pub fn is_called(&self, name: &Name, place: &Place) -> bool {
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        let there = rustix::fs::statat(&place.directory, name.as_ref(), flags);
+        let own = rustix::fs::fstat(&self.directory);
+        matches!((there, own), (Ok(there), Ok(own))
+            if there.st_ino == own.st_ino && there.st_dev == own.st_dev)
+    }
+
     /// Notes something by a file's being there, or removes it.
     ///
     /// # Errors
@@ -386,15 +395,7 @@ impl Held {
     /// # Errors
     /// When the directory cannot be read.
     pub fn name(&self) -> Result<Option<Name>> {
-        let is_this = |name: &Name| {
-            let there = rustix::fs::statat(
-                &self.place.directory,
-                name.as_ref(),
-                AtFlags::SYMLINK_NOFOLLOW,
-            );
-            let own = rustix::fs::fstat(&self.folder);
-            matches!((there, own), (Ok(there), Ok(own)) if there.st_ino == own.st_ino && there.st_dev == own.st_dev)
-        };
+        let is_this = |name: &Name| self.folder.is_called(name, &self.place);
         if is_this(&self.folder.name) {
             return Ok(Some(self.folder.name.clone()));
         }

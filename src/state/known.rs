@@ -285,22 +285,20 @@ impl Known {
             return Ok(());
         };
         let locked = place.lock()?;
-        match Folder::open(&place, self.name())? {
-            Some(folder) if folder.is_held()? => Err(Error::usage(format!(
-                "container {} has not ended",
-                self.name()
-            ))
-            .with_hint(format!(
-                "`rootlet stop {0}` ends it, `rootlet rm --force {0}` does both",
-                self.name()
-            ))),
-            Some(folder) => {
-                folder.remove(&place, &locked)?;
-                place.tidy(&locked)?;
-                Ok(())
-            }
-            None => Ok(()),
+        if !self.folder.is_called(self.name(), &place) {
+            // Somebody else has removed it.
+            return Ok(());
         }
+        if self.folder.is_held()? {
+            let name = self.name();
+            return Err(
+                Error::usage(format!("container {name} has not ended")).with_hint(format!(
+                    "`rootlet stop {name}` ends it, `rootlet rm --force {name}` does both"
+                )),
+            );
+        }
+        self.folder.remove(&place, &locked)?;
+        place.tidy(&locked)
     }
 
     /// Gives it another name.
@@ -310,7 +308,13 @@ impl Known {
     pub fn rename(&self, name: &Name) -> Result<()> {
         let place = Place::make()?;
         let locked = place.lock()?;
-        self.folder.rename(&place, name, &locked)
+        match self.folder.is_called(self.name(), &place) {
+            true => self.folder.rename(&place, name, &locked),
+            false => Err(Error::usage(format!(
+                "container {} has just gone",
+                self.name()
+            ))),
+        }
     }
 }
 
