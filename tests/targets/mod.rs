@@ -15,6 +15,7 @@ use rootlet::front::line::Line;
 use rootlet::front::request::Request;
 use rootlet::front::spec_file;
 use rootlet::host::mountinfo::MountInfo;
+use rootlet::plan::join::Join;
 use rootlet::{Facts, Plan, Spec};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -23,13 +24,14 @@ use std::os::unix::ffi::OsStrExt;
 pub type Target = fn(&[u8]);
 
 /// Each target by its name.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("flags", flags),
     ("mountinfo", mountinfo),
     ("plan", plan),
     ("records", records),
     ("seccomp", seccomp),
     ("spec_file", spec_file),
+    ("state", state),
 ];
 
 /// A command line, a word a line; the first is the verb. What it means can be written as a spec file, and planned.
@@ -125,6 +127,46 @@ pub fn records(bytes: &[u8]) {
     if let Some(record) = HostRecord::parse(bytes) {
         assert_eq!(HostRecord::parse(&record.to_bytes()), Some(record));
     }
+}
+
+/// What is known of containers and asked of their supervisors: files that somebody may have changed, and messages. What is
+/// understood comes back, and of any details a plan is made of a command in that container, or an error.
+pub fn state(bytes: &[u8]) {
+    written_again::<rootlet::state::Request>(bytes);
+    written_again::<rootlet::state::Reply>(bytes);
+    written_again::<rootlet::state::Record>(bytes);
+    written_again::<rootlet::state::Story>(bytes);
+    if let Some(details) = written_again::<rootlet::state::Details>(bytes) {
+        let spec = Spec {
+            command: vec!["true".into()],
+            ..Spec::default()
+        };
+        let join = Join {
+            flags: libc::CLONE_NEWUSER | libc::CLONE_NEWPID | libc::CLONE_NEWNS,
+            details: Some(&details),
+            group: None,
+            bus: None,
+            spec: &spec,
+            user: None,
+        };
+        let _ = Plan::join(&join, draw::plain_facts(&Join::bare()));
+    }
+    let name = std::str::from_utf8(bytes).ok();
+    if let Some(name) = name.and_then(|text| text.parse::<rootlet::state::Name>().ok()) {
+        let name = name.as_ref();
+        assert!(!name.contains('/') && !name.starts_with(['.', '-']));
+    }
+}
+
+/// What `bytes` mean, which is the same when it is written and read again.
+fn written_again<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq>(
+    bytes: &[u8],
+) -> Option<T> {
+    let read: T = serde_json::from_slice(bytes).ok()?;
+    let text = serde_json::to_vec(&read).expect("what was read can be written");
+    let again: T = serde_json::from_slice(&text).expect("what was written can be read");
+    assert!(again == read, "{}", String::from_utf8_lossy(&text));
+    Some(read)
 }
 
 /// A profile for a filter of system calls, in docker's format or TOML.
