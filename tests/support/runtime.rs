@@ -144,7 +144,10 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        // Also what a failed test has stopped, or what is not listed.
+        // As a user would: an init without a PID namespace has to end what it has, and could not if it were killed.
+        let mut remove = self.command(&["rm", "--force", "--all"]);
+        let _ = remove.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        // And what a failed test has stopped, or what is not listed.
         for pid in with_mark(self.mark()) {
             // SAFETY: takes plain numbers. The process has this test's mark, and may have gone.
             unsafe { libc::kill(pid, libc::SIGKILL) };
