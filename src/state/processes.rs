@@ -105,32 +105,61 @@ impl Table {
         (seen.process.start == process.start).then_some(seen)
     }
 
-    /// All that come from these processes, without them, in the order of their ids.
-    pub fn descendants(&self, roots: &[Process]) -> Vec<&Seen> {
+    /// Whose child each is.
+    pub fn tree(&self) -> Tree<'_> {
         let mut children: HashMap<i32, Vec<&Seen>> = HashMap::new();
         for seen in self.seen.values() {
             children.entry(seen.parent).or_default().push(seen);
         }
-        let there = roots.iter().filter_map(|&root| self.get(root));
+        Tree {
+            table: self,
+            children,
+        }
+    }
+}
+
+/// The processes of a table, by their parents.
+#[derive(Debug)]
+pub struct Tree<'t> {
+    table: &'t Table,
+    children: HashMap<i32, Vec<&'t Seen>>,
+}
+
+impl<'t> Tree<'t> {
+    /// Who is in a container: what its init has, or the command and all that came from it, and the same of commands that
+    /// were executed besides. Rootlet's own processes are not counted: the init, and those outside that wait for the
+    /// executed commands.
+    pub fn inside(
+        &self,
+        init: Option<Process>,
+        command: Option<Process>,
+        execs: &[Process],
+    ) -> Vec<&'t Seen> {
+        let mut all = Vec::new();
+        if init.is_none() {
+            all.extend(command.and_then(|command| self.table.get(command)));
+        }
+        all.extend(self.descendants(init.or(command).as_slice()));
+        let waits = |pid: i32| execs.iter().any(|exec| exec.pid == pid);
+        let executed = self.descendants(execs).into_iter();
+        all.extend(executed.filter(|seen| !waits(seen.parent)));
+        all
+    }
+
+    /// All that come from these processes, without them, in the order of their ids.
+    fn descendants(&self, roots: &[Process]) -> Vec<&'t Seen> {
+        let there = roots.iter().filter_map(|&root| self.table.get(root));
         let mut left: Vec<i32> = there.map(|seen| seen.process.pid).collect();
         let mut found = Vec::new();
         while let Some(parent) = left.pop() {
-            for child in children.remove(&parent).unwrap_or_default() {
+            for &child in self.children.get(&parent).into_iter().flatten() {
                 left.push(child.process.pid);
                 found.push(child);
             }
         }
         found.sort_by_key(|seen| seen.process.pid);
+        found.dedup_by_key(|seen| seen.process.pid);
         found
-    }
-
-    /// By parent: for who asks for the descendants of many.
-    pub fn children(&self) -> HashMap<i32, Vec<&Seen>> {
-        let mut children: HashMap<i32, Vec<&Seen>> = HashMap::new();
-        for seen in self.seen.values() {
-            children.entry(seen.parent).or_default().push(seen);
-        }
-        children
     }
 }
 
@@ -345,16 +374,19 @@ mod tests {
             ..Table::default()
         };
         let root = Process { pid: 5, start: 1 };
-        let pids: Vec<i32> = table
-            .descendants(&[root])
-            .iter()
-            .map(|seen| seen.process.pid)
-            .collect();
-        assert_eq!(pids, [4, 9]);
-        assert!(
-            table
-                .descendants(&[Process { pid: 5, start: 2 }])
-                .is_empty()
-        );
+        let tree = table.tree();
+        let pids =
+            |found: Vec<&Seen>| -> Vec<i32> { found.iter().map(|seen| seen.process.pid).collect() };
+        assert_eq!(pids(tree.descendants(&[root])), [4, 9]);
+        let other = Process { pid: 5, start: 2 };
+        assert!(tree.descendants(&[other]).is_empty());
+        assert_eq!(pids(tree.inside(Some(root), None, &[])), [4, 9]);
+        assert_eq!(pids(tree.inside(None, Some(root), &[])), [5, 4, 9]);
+        let waiting = Process { pid: 4, start: 1 };
+        let command = Process { pid: 8, start: 1 };
+        // What waits is outside, and so is its child that passes on signals to what was executed.
+        assert_eq!(pids(tree.inside(None, Some(command), &[root])), [8, 9]);
+        assert_eq!(pids(tree.inside(None, Some(command), &[waiting])), [8]);
+        assert!(tree.inside(None, None, &[]).is_empty());
     }
 }

@@ -3,10 +3,10 @@
 use super::{plain, say_one, shown_command};
 use crate::cli::written;
 use rootlet::error::{Error, Result};
-use rootlet::state::processes::{self, Seen, Table};
+use rootlet::state::processes::{self, Seen, Table, Tree};
 use rootlet::state::{Known, Process, Status};
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -145,10 +145,10 @@ fn rows<'a>(containers: &[&'a Known]) -> Result<Vec<Row<'a>>> {
         .iter()
         .filter(|known| known.held && is_here(known));
     let table = Table::read_but(here.flat_map(|known| rootlets(known)))?;
-    let children = table.children();
+    let tree = table.tree();
     Ok(containers
         .iter()
-        .map(|known| row(known, is_here(known), &table, &children))
+        .map(|known| row(known, is_here(known), &tree))
         .collect())
 }
 
@@ -161,29 +161,16 @@ fn rootlets(known: &Known) -> impl Iterator<Item = Process> {
     std::iter::once(known.record.supervisor).chain(init)
 }
 
-fn row<'a>(
-    known: &'a Known,
-    here: bool,
-    table: &Table,
-    children: &HashMap<i32, Vec<&Seen>>,
-) -> Row<'a> {
+fn row<'a>(known: &'a Known, here: bool, tree: &Tree<'_>) -> Row<'a> {
     let record = &known.record;
     let (init, process) = match &record.status {
         Status::Running { init, process, .. } => (*init, Some(*process)),
         _ => (None, None),
     };
-    let mut roots: Vec<Process> = init
-        .into_iter()
-        .chain(record.execs.iter().copied())
-        .collect();
-    let mut inside = Vec::new();
-    if init.is_none() && here {
-        inside.extend(process.and_then(|process| table.get(process)));
-        roots.extend(process);
-    }
-    if here {
-        collect(&roots, &record.execs, table, children, &mut inside);
-    }
+    let inside = match here {
+        true => tree.inside(init, process, &record.execs),
+        false => Vec::new(),
+    };
     let (memory, cpu) = used(record.group.as_deref(), &inside);
     let since = record.started.map(|started| {
         let started = UNIX_EPOCH + Duration::from_millis(started);
@@ -215,27 +202,6 @@ fn row<'a>(
         detached: record.detached,
         restarts: record.restarts,
         labels: &record.labels,
-    }
-}
-
-/// All that come from the roots, but for rootlet's own: those that wait for commands that are executed besides.
-fn collect<'t>(
-    roots: &[Process],
-    execs: &[Process],
-    table: &Table,
-    children: &HashMap<i32, Vec<&'t Seen>>,
-    inside: &mut Vec<&'t Seen>,
-) {
-    let waits = |pid: i32| execs.iter().any(|exec| exec.pid == pid);
-    let there = roots.iter().filter(|root| table.get(**root).is_some());
-    let mut left: Vec<i32> = there.map(|root| root.pid).collect();
-    while let Some(parent) = left.pop() {
-        for child in children.get(&parent).into_iter().flatten() {
-            left.push(child.process.pid);
-            if !waits(parent) {
-                inside.push(child);
-            }
-        }
     }
 }
 

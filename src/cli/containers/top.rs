@@ -5,7 +5,7 @@ use super::plain;
 use crate::cli::written;
 use rootlet::error::{Error, Result};
 use rootlet::state::processes::{Seen, Table};
-use rootlet::state::{Known, Name, Process, Status};
+use rootlet::state::{Known, Name, Status};
 use std::io::Write;
 
 /// The options.
@@ -38,19 +38,9 @@ pub fn inside<'t>(known: &Known, table: &'t Table) -> Result<Vec<&'t Seen>> {
     if !known.is_of_here() {
         return Err(known.elsewhere());
     }
-    let execs: &[Process] = &known.record.execs;
-    let mut all = match init {
-        Some(init) => table.descendants(&[*init]),
-        None => table
-            .get(*process)
-            .into_iter()
-            .chain(table.descendants(&[*process]))
-            .collect(),
-    };
-    let executed = table.descendants(execs);
-    let waits = |pid: i32| execs.iter().any(|exec| exec.pid == pid);
-    all.extend(executed.into_iter().filter(|seen| !waits(seen.parent)));
-    Ok(all)
+    Ok(table
+        .tree()
+        .inside(*init, Some(*process), &known.record.execs))
 }
 
 fn row(seen: &Seen) -> [String; 7] {

@@ -85,27 +85,9 @@ impl Inside<'_> {
         Some(std::fs::write(&file, text).map_err(refused))
     }
 
-    /// The command and all that came from it, and the same of commands that were executed besides: but not rootlet's own
-    /// processes, which have to pass on what is asked of them.
     fn all<'t>(&self, table: &'t Table) -> Vec<&'t Seen> {
-        let mut all = match self.init {
-            Some(init) => table.descendants(&[init]),
-            None => {
-                let command = table.get(self.command);
-                command
-                    .into_iter()
-                    .chain(table.descendants(&[self.command]))
-                    .collect()
-            }
-        };
-        let outside: Vec<i32> = self.execs.iter().map(|exec| exec.pid).collect();
-        let executed = table.descendants(self.execs);
-        all.extend(
-            executed
-                .into_iter()
-                .filter(|seen| !outside.contains(&seen.parent)),
-        );
-        all
+        let tree = table.tree();
+        tree.inside(self.init, Some(self.command), self.execs)
     }
 }
 
