@@ -51,11 +51,9 @@ pub fn attach(call: &Call, types: bool) -> Result<Left> {
             ));
         }
     }
-    let set = PASSED
-        .iter()
-        .fold(0, |set, &signal| set | SignalSet::only(signal).0);
-    let mask = sys::set_signal_mask(SignalSet(set));
-    let outcome = attached(call, types, SignalSet(set));
+    let set = SignalSet::of(&PASSED);
+    let mask = sys::set_signal_mask(set);
+    let outcome = attached(call, types, set);
     sys::set_signal_mask(mask);
     outcome
 }

@@ -161,11 +161,9 @@ impl<'s> Service<'s> {
         self.record.execs.clear();
         self.ruleset = None;
         self.note(Self::write);
-        let set = ENDING
-            .iter()
-            .fold(0, |set, &signal| set | SignalSet::only(signal).0);
-        let mask = sys::set_signal_mask(SignalSet(set));
-        let waited = self.wait_until(Instant::now() + delay, SignalSet(set));
+        let set = SignalSet::of(&ENDING);
+        let mask = sys::set_signal_mask(set);
+        let waited = self.wait_until(Instant::now() + delay, set);
         sys::set_signal_mask(mask);
         waited
     }

@@ -2,6 +2,7 @@
 
 use super::details::{Details, Story};
 use super::message::Call;
+use super::place::DIRECTORY;
 use super::record::{Record, Status};
 use super::{Locked, Name, Place};
 use crate::error::{Error, Result};
@@ -15,11 +16,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::File;
 use std::io::Write;
-
-const DIRECTORY: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 64;
@@ -290,7 +286,9 @@ impl Held {
         let (place, locked) = Place::make_locked()?;
         let name = match name {
             Some(name) => {
-                make_directory(&place, name, &locked)?.ok_or_else(|| in_use(name))?;
+                if !make_directory(&place, name, &locked)? {
+                    return Err(in_use(name));
+                }
                 name.clone()
             }
             None => make_free(&place, &locked)?,
@@ -421,11 +419,11 @@ fn in_use(name: &Name) -> Error {
     ))
 }
 
-/// The directory for `name`, in the place of one whose supervisor was killed; none if it is somebody's.
-fn make_directory(place: &Place, name: &Name, locked: &Locked) -> Result<Option<()>> {
+/// Makes the directory for `name`, in the place of one whose supervisor was killed; false if it is somebody's.
+fn make_directory(place: &Place, name: &Name, locked: &Locked) -> Result<bool> {
     for _ in 0..2 {
         match mkdirat(&place.directory, name.as_ref(), Mode::RWXU) {
-            Ok(()) => return Ok(Some(())),
+            Ok(()) => return Ok(true),
             Err(Errno::EXIST) => {}
             Err(errno) => {
                 let path = place.path().join(name.as_ref());
@@ -437,11 +435,11 @@ fn make_directory(place: &Place, name: &Name, locked: &Locked) -> Result<Option<
         }
         match Folder::open(place, name)? {
             Some(folder) if folder.is_dead()? => folder.remove(place, locked)?,
-            Some(_) => return Ok(None),
+            Some(_) => return Ok(false),
             None => {}
         }
     }
-    Ok(None)
+    Ok(false)
 }
 
 /// The directory for a name that nobody has.
@@ -455,7 +453,7 @@ fn make_free(place: &Place, locked: &Locked) -> Result<Name> {
             0..100 => name,
             _ => format!("{name}-{number}").parse()?,
         };
-        if make_directory(place, &name, locked)?.is_some() {
+        if make_directory(place, &name, locked)? {
             return Ok(name);
         }
     }

@@ -86,12 +86,10 @@ impl Known {
         };
         let held = folder.is_held()?;
         // After the lock: what was free then has left its last record.
-        let record = match folder.record() {
+        Ok(match folder.record()? {
+            None if held => Look::Gone,
             // One that nobody holds and that cannot be read is a supervisor's that was killed in the midst of its first.
-            Ok(None) => return Ok(if held { Look::Gone } else { Look::Dead }),
-            record => record?,
-        };
-        Ok(match record {
+            None => Look::Dead,
             Some(Record {
                 status: Status::Created | Status::Running { .. },
                 ..
@@ -101,7 +99,6 @@ impl Known {
                 record,
                 held,
             })),
-            None => Look::Gone,
         })
     }
 

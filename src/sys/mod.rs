@@ -36,6 +36,12 @@ impl SignalSet {
     pub const fn only(signal: i32) -> Self {
         SignalSet(1 << (signal - 1))
     }
+
+    /// These signals.
+    pub fn of(signals: &[i32]) -> Self {
+        let bits = signals.iter().map(|&signal| SignalSet::only(signal).0);
+        SignalSet(bits.fold(0, |set, bit| set | bit))
+    }
 }
 
 /// The kernel's struct clone_args, in its third version (clone3(2), Linux 5.7).

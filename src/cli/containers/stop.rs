@@ -1,7 +1,6 @@
 //! `rootlet stop`, `kill`, `pause`, `resume`, `wait`, `rm` and `rename`.
 
 use super::{Chosen, each, runs};
-use crate::cli::written;
 use rootlet::error::{Error, Result};
 use rootlet::spec::parse_duration;
 use rootlet::state::{Known, Name, Request};
@@ -183,5 +182,5 @@ pub fn remove(line: &RemoveLine) -> anyhow::Result<u8> {
 /// Gives it another name.
 pub fn rename(line: &RenameLine) -> anyhow::Result<u8> {
     Known::named(&line.old)?.rename(&line.new)?;
-    written(Ok(()))
+    Ok(0)
 }
