@@ -238,20 +238,22 @@ impl<'s> Service<'s> {
     /// What cannot be written down now does not end a container that runs.
     fn note(&mut self, write: fn(&mut Self) -> Result<()>) {
         if let Err(error) = write(self) {
-            ::log::debug!("{error}");
-            self.failure.get_or_insert(error);
+            self.missed(error);
         }
+    }
+
+    fn missed(&mut self, error: Error) {
+        ::log::debug!("{error}");
+        self.failure.get_or_insert(error);
     }
 
     /// The command has been executed.
     pub(super) fn started(&mut self, running: &Running<'_>, pid: i32, init: Option<i32>) {
-        // It may have ended by now, and nobody has waited for it yet: its id is its own.
-        if let Some(process) = processes::identify(pid) {
-            self.record.status = Status::Running {
-                init: init.and_then(processes::identify),
-                process,
-                unique: processes::unique(pid),
-            };
+        match running_status(pid, init) {
+            Ok(Some(status)) => self.record.status = status,
+            // It has ended already, and init has waited for it.
+            Ok(None) => {}
+            Err(error) => self.missed(error),
         }
         self.record.started = Some(milliseconds(SystemTime::now()));
         self.record.group = running.group_path();
@@ -575,6 +577,18 @@ fn record(listing: &Listing, spec: &Spec, plan: &Plan) -> Result<Record> {
         log_failure: None,
         status: Status::Created,
     })
+}
+
+/// What is known of a container whose command, `pid`, has been executed; none when that has ended and been waited for.
+fn running_status(pid: i32, init: Option<i32>) -> Result<Option<Status>> {
+    let Some(process) = processes::find(pid)? else {
+        return Ok(None);
+    };
+    Ok(Some(Status::Running {
+        init: init.map(processes::find).transpose()?.flatten(),
+        process,
+        unique: processes::unique(pid),
+    }))
 }
 
 /// The socket in the folder, and the log of a detached container.

@@ -228,6 +228,21 @@ pub fn identify(pid: i32) -> Option<Process> {
     look(pid).map(|seen| seen.process)
 }
 
+/// [`identify`], for who has to know why not: none when there is no such process.
+///
+/// # Errors
+/// When /proc does not tell of it, for want of file descriptors or memory say.
+pub fn find(pid: i32) -> Result<Option<Process>> {
+    match try_look(pid) {
+        Ok(seen) => Ok(Some(seen.process)),
+        Err(Errno::NOENT | Errno::SRCH) => Ok(None),
+        Err(errno) => Err(Error::setup(
+            format!("look at process {pid} in /proc"),
+            errno,
+        )),
+    }
+}
+
 /// Holds a process: its id stays its own for as long as this is open. None when it has ended.
 ///
 /// # Errors
