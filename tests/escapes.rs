@@ -10,28 +10,15 @@ use std::ffi::OsStr;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use support::{Dir, ROOTLET, Ran, field, finish, rootfs, rootlet, run, shell};
+use support::{Dir, ROOTLET, Ran, compiled, field, finish, rootfs, rootlet, run, shell};
 
 /// The attack program, which is linked statically, so that it runs in any root.
 fn program() -> &'static Path {
-    static PROGRAM: OnceLock<(Dir, std::path::PathBuf)> = OnceLock::new();
-    let (_, path) = PROGRAM.get_or_init(|| {
-        let dir = Dir::new();
-        let path = dir.path().join("attack");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/escapes/attack.c");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-static", "-O1", "-Wall", "-Wextra", "-Werror", "-o"]);
-        let ran = finish({
-            compiler.arg(&path).arg(source);
-            compiler
-        });
-        assert_eq!((ran.status, &*ran.err), (0, ""));
-        (dir, path)
-    });
-    path
+    static PROGRAM: OnceLock<(Dir, PathBuf)> = OnceLock::new();
+    &PROGRAM.get_or_init(|| compiled("tests/escapes/attack.c")).1
 }
 
 /// A directory that a container can write, with the attack program in it, and an empty home directory.

@@ -10,7 +10,7 @@ use rootlet::spec::{IdRange, Share, Tty, User};
 use rootlet::state::Details;
 use rootlet::{Facts, Plan, Spec};
 use std::ffi::OsString;
-use targets::draw::{Draw, plain_facts};
+use targets::draw::{Draw, any_bytes, plain_facts};
 
 fn command(words: &[&str]) -> Spec {
     Spec {
@@ -144,15 +144,8 @@ fn check(joined: &Plan, own: &Plan, details: &Details) {
 
 #[test]
 fn what_joins_is_confined_as_the_container_is_whatever_that_is() {
-    let mut numbers = 1u64;
     let mut made = 0;
-    for _ in 0..10_000 {
-        let bytes: [u8; 192] = std::array::from_fn(|_| {
-            numbers = numbers
-                .wrapping_mul(6364136223846793005)
-                .wrapping_add(1442695040888963407);
-            (numbers >> 56) as u8
-        });
+    for bytes in any_bytes(10_000) {
         let mut draw = Draw::new(&bytes);
         let spec = draw.spec();
         let facts = draw.facts(&spec);

@@ -12,7 +12,7 @@ use rootlet::{Facts, Plan, Spec};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
-use targets::draw::{Draw, plain_facts as facts};
+use targets::draw::{Draw, any_bytes, plain_facts as facts};
 use targets::{invariants, is_planned};
 
 fn root_facts(spec: &Spec) -> Facts {
@@ -615,15 +615,8 @@ fn p5_what_is_written_to_proc_goes_to_the_hosts() {
 
 #[test]
 fn what_holds_of_every_plan_holds_of_any_spec_on_any_host() {
-    let mut numbers = 1u64;
     let mut made = 0;
-    for _ in 0..20_000 {
-        let bytes: [u8; 192] = std::array::from_fn(|_| {
-            numbers = numbers
-                .wrapping_mul(6364136223846793005)
-                .wrapping_add(1442695040888963407);
-            (numbers >> 56) as u8
-        });
+    for bytes in any_bytes(20_000) {
         let mut draw = Draw::new(&bytes);
         let spec = draw.spec();
         let facts = draw.facts(&spec);

@@ -1,29 +1,16 @@
 //! A container whose processes do what they can to whoever comes in.
 
 use crate::runtime::{Runtime, halt, until};
-use crate::support::{Dir, ROOTLET, await_end, finish, rootfs, send};
+use crate::support::{Dir, ROOTLET, await_end, compiled, finish, rootfs, send};
 use crate::{exec, own_root};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
 /// The program that watches, which is linked statically, so that it opens nothing itself.
 fn program() -> &'static Path {
-    static PROGRAM: OnceLock<(Dir, std::path::PathBuf)> = OnceLock::new();
-    let (_, path) = PROGRAM.get_or_init(|| {
-        let dir = Dir::new();
-        let path = dir.path().join("watch");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/exec/watch.c");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-static", "-O1", "-Wall", "-Wextra", "-Werror", "-o"]);
-        let ran = finish({
-            compiler.arg(&path).arg(source);
-            compiler
-        });
-        assert_eq!((ran.status, &*ran.err), (0, ""));
-        (dir, path)
-    });
-    path
+    static PROGRAM: OnceLock<(Dir, PathBuf)> = OnceLock::new();
+    &PROGRAM.get_or_init(|| compiled("tests/exec/watch.c")).1
 }
 
 /// What a watcher in a container with `options` gets to see of 40 commands that are executed in it.

@@ -53,6 +53,19 @@ pub fn rootlet<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Comma
     command
 }
 
+/// A program of `source` in C, a path in the project: linked statically, so that it runs in any root and opens nothing itself.
+pub fn compiled(source: &str) -> (Dir, PathBuf) {
+    let dir = Dir::new();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
+    let path = dir.path().join(source.file_stem().unwrap());
+    let mut compiler = Command::new("cc");
+    compiler.args(["-static", "-O1", "-Wall", "-Wextra", "-Werror", "-o"]);
+    compiler.arg(&path).arg(source);
+    let ran = finish(compiler);
+    assert_eq!((ran.status, &*ran.err), (0, ""));
+    (dir, path)
+}
+
 /// Runs [`rootlet`] with `arguments`.
 pub fn run<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Ran {
     finish(rootlet(arguments))

@@ -100,6 +100,18 @@ const RUNGS: [Rung; 15] = [
     Rung::Time,
 ];
 
+/// Bytes to draw from, `times` over: the same in every run.
+pub fn any_bytes(times: usize) -> impl Iterator<Item = [u8; 192]> {
+    let mut number = 1u64;
+    let mut byte = move |_| {
+        number = number
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (number >> 56) as u8
+    };
+    (0..times).map(move |_| std::array::from_fn(&mut byte))
+}
+
 /// Takes choices from bytes; when they are used up, every choice is the first.
 pub struct Draw<'a>(&'a [u8]);
 
