@@ -36,6 +36,8 @@ pub fn limit(kept: u64, named: u64, ambient: u64, root: bool) -> Result<(), Errn
         }
     }
     let mut sets = ::rustix::thread::capabilities(::core::option::Option::None)?;
+    // Those that this kernel has.
+    let ambient = ambient & sets.permitted.bits();
     sets.inheritable = CapabilitySet::from_bits_retain(ambient);
     set_capabilities(::core::option::Option::None, sets)?;
     for capability in bits(ambient) {
@@ -63,8 +65,8 @@ pub fn limit_init() -> Result<(), Errno> {
     set_capabilities(::core::option::Option::None, sets)
 }
 
-/// Enters a user namespace in the present one, and a copy of the mounts that belongs to it.
-pub fn lock_mounts(
+/// Enters a user namespace in the present one.
+pub fn enter_user_namespace(
     task: &Task<'_>,
     proc: Slot,
     uid_map: &CStr,
@@ -81,6 +83,5 @@ pub fn lock_mounts(
     if before != DumpableBehavior::Dumpable {
         set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     }
-    written?;
-    sys::unshare(::libc::CLONE_NEWNS)
+    written
 }

@@ -7,7 +7,9 @@ use ::rustix::fd::BorrowedFd;
 use ::rustix::fs::{CWD, Mode, OFlags, RawDir};
 use ::rustix::io::Errno;
 
-use super::borrow;
+use super::record::{Kind, Process};
+use super::step::Text;
+use super::{Task, borrow};
 use crate::sys::{self, RawFd};
 
 /// Closes every descriptor above 2 that is not in `keep`, which is in ascending order.
@@ -116,15 +118,17 @@ pub fn make_directory(path: &CStr, mode: u32) -> Result<(), Errno> {
 
 /// An empty file with these permission bits; one that is there will do.
 pub fn make_file(path: &CStr, mode: u32) -> Result<(), Errno> {
-    match write_file(path, &[], mode) {
+    match write_file(path, &[], mode, false) {
         Err(Errno::EXIST) => Ok(()),
         result => result,
     }
 }
 
-/// A new file with this content, and these permission bits whatever the umask.
-pub fn write_file(path: &CStr, content: &[u8], mode: u32) -> Result<(), Errno> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+/// A file with this content: a new one, with these permission bits whatever the umask; or with `replace` one that may be
+/// there.
+pub fn write_file(path: &CStr, content: &[u8], mode: u32, replace: bool) -> Result<(), Errno> {
+    let how = if replace { OFlags::TRUNC } else { OFlags::EXCL };
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | how;
     let mode = Mode::from_raw_mode(mode);
     let file = ::rustix::fs::open(path, flags, mode)?;
     let mut rest = content;
@@ -132,7 +136,108 @@ pub fn write_file(path: &CStr, content: &[u8], mode: u32) -> Result<(), Errno> {
         let written = ::rustix::io::write(&file, rest)?;
         rest = rest.get(written..).unwrap_or_default();
     }
-    ::rustix::fs::fchmod(&file, mode)
+    match replace {
+        true => Ok(()),
+        false => ::rustix::fs::fchmod(&file, mode),
+    }
+}
+
+/// A directory, or a file, for a view, with the directories above it that are missing. The umask is clear.
+pub fn make_place(path: &CStr, mode: u32, above: u32, file: bool) -> Result<(), Errno> {
+    match make_last(path, mode, file) {
+        Err(Errno::NOENT) => {}
+        result => return result,
+    }
+    let bytes = path.to_bytes();
+    let mut name = [0u8; 4096];
+    let mut before = ::core::option::Option::None;
+    for (place, &byte) in bytes.iter().enumerate() {
+        // What is there of it so far ends where the next name begins.
+        if byte == b'/' && before.is_some_and(|last| last != b'/') {
+            let above_it = CStr::from_bytes_until_nul(&name).unwrap_or_default();
+            make_last(above_it, above, false)?;
+        }
+        *name.get_mut(place).ok_or(Errno::NAMETOOLONG)? = byte;
+        before = Some(byte);
+    }
+    make_last(path, mode, file)
+}
+
+/// The last name of `path` alone.
+fn make_last(path: &CStr, mode: u32, file: bool) -> Result<(), Errno> {
+    let bits = Mode::from_raw_mode(mode);
+    let made = match file {
+        false => ::rustix::fs::mkdir(path, bits),
+        // Whatever it is, as long as it is no directory: a file system that is read-only would refuse to make it.
+        true => match ::rustix::fs::stat(path) {
+            Ok(_) => return Ok(()),
+            Err(_) => write_file(path, &[], mode, false),
+        },
+    };
+    match made {
+        Err(Errno::EXIST) => Ok(()),
+        result => result,
+    }
+}
+
+/// symlink(2); one that is there and holds the same will do.
+pub fn make_symlink(task: &Task<'_>, to: &CStr, path: &CStr) -> Result<(), Errno> {
+    match ::rustix::fs::symlink(to, path) {
+        Err(Errno::EXIST) => holds(task, path, to),
+        result => result,
+    }
+}
+
+/// Whether the link at `path` holds `to`; else the launcher is given what is there, and EEXIST is the answer.
+#[cold]
+#[inline(never)]
+fn holds(task: &Task<'_>, path: &CStr, to: &CStr) -> Result<(), Errno> {
+    let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
+    if let Ok((held, _)) = ::rustix::fs::readlinkat_raw(CWD, path, &mut buffer)
+        && *held == *to.to_bytes()
+    {
+        return Ok(());
+    }
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let there = ::rustix::fs::open(path, flags, Mode::empty())?;
+    let there = ::rustix::fd::AsRawFd::as_raw_fd(&there);
+    task.send(Kind::InTheWay, Process::Setup, there)?;
+    Err(Errno::EXIST)
+}
+
+/// Takes a lock of the file at `path`, to read, which this process keeps.
+pub fn lock(task: &mut Task<'_>, path: &CStr) -> Result<(), Errno> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let file = ::rustix::fs::open(path, flags, Mode::empty())?;
+    sys::lock_to_read(::rustix::fd::AsFd::as_fd(&file))?;
+    // The first four are for other things.
+    let room = task.held.iter_mut().skip(4).find(|held| **held == -1);
+    *room.ok_or(Errno::MFILE)? = ::rustix::fd::IntoRawFd::into_raw_fd(file);
+    Ok(())
+}
+
+/// chdir(2) to the first of `count` directories that can be; each is what comes after `PWD=`, and the variable goes into the
+/// environment. The last one's errno, if none can be.
+pub fn change_to_first(task: &mut Task<'_>, first: Text, count: u16) -> Result<(), Errno> {
+    let mut next = first;
+    let mut result = Err(Errno::NOENT);
+    for _ in 0..count {
+        let variable = task.text(next);
+        let directory = Text(next.0.wrapping_add(b"PWD=".len() as u32));
+        result = change_directory(task.text(directory));
+        if result.is_ok() {
+            if let Some(place) = task.pwd {
+                task.envp.get_mut(place).map(|pwd| *pwd = variable.as_ptr());
+            }
+            return Ok(());
+        }
+        next = Text(
+            directory
+                .0
+                .wrapping_add(task.text(directory).count_bytes() as u32 + 1),
+        );
+    }
+    result
 }
 
 /// chdir(2), and makes sure that the directory has a name below the root.

@@ -86,15 +86,23 @@ fn report_started(task: &Task<'_>, foreign_pids: bool) -> Result<(), Errno> {
     task.send_with(Kind::Started, Process::Init, &mut control)
 }
 
-/// Lives until the command ends. Does not return, but for an error.
-pub fn supervise(task: &mut Task<'_>, shared_group: bool, sweep: bool) -> Result<(), Errno> {
+/// Lives until the command ends, or with `lives_on` until nobody is left. Does not return, but for an error.
+pub fn supervise(
+    task: &mut Task<'_>,
+    shared_group: bool,
+    sweep: bool,
+    lives_on: bool,
+) -> Result<(), Errno> {
     let (life, records) = (task.slot(Slot::LIFE), task.slot(Slot::RECORDS));
     let (children, ended) = (task.slot(Slot::CHILDREN), task.slot(Slot::ENDED));
-    let mut keep = [life, records, children, ended];
+    let keep = ::core::mem::take(&mut task.held);
+    for (place, own) in keep.iter_mut().zip([life, records, children, ended]) {
+        *place = own;
+    }
     keep.sort_unstable();
-    match files::close_others(&keep) {
+    match files::close_others(keep) {
         // In a container that was joined /proc knows the container's processes, of which this is none.
-        Err(Errno::NOENT) => files::close_numbers(&keep, task.keep.last().copied().unwrap_or(0)),
+        Err(Errno::NOENT) => files::close_numbers(keep, task.keep.last().copied().unwrap_or(0)),
         closed => closed?,
     }
     let supervisor = Supervisor {
@@ -102,6 +110,7 @@ pub fn supervise(task: &mut Task<'_>, shared_group: bool, sweep: bool) -> Result
         shared_group,
         life,
         ended,
+        lives_on,
     };
     let end = supervisor.watch(task)?;
     if sweep {
@@ -113,8 +122,16 @@ pub fn supervise(task: &mut Task<'_>, shared_group: bool, sweep: bool) -> Result
         // Nobody is left to be told. Everything else in this PID namespace ends with this process.
         End::Abandoned => Ok(()),
     };
+    if lives_on {
+        await_last();
+    }
     // With the errno as its status: all that can still be told.
     sys::exit(told.map_or_else(Errno::raw_os_error, |()| 0))
+}
+
+/// Reaps whoever ends, until nobody is left.
+fn await_last() {
+    while !matches!(wait(WaitOptions::empty()), Err(Errno::CHILD)) {}
 }
 
 /// How the command's life ended.
@@ -130,30 +147,38 @@ struct Supervisor {
     shared_group: bool,
     life: RawFd,
     ended: RawFd,
+    /// Whether the end of the launcher changes nothing.
+    lives_on: bool,
 }
 
 impl Supervisor {
     fn watch(&self, task: &Task<'_>) -> Result<End, Errno> {
+        let mut alone = false;
         loop {
             if let Some(end) = self.reap(task)? {
                 return Ok(end);
             }
             let mut events = [
-                PollFd::from_borrowed_fd(borrow(self.life), PollFlags::IN),
                 PollFd::from_borrowed_fd(borrow(self.ended), PollFlags::IN),
+                PollFd::from_borrowed_fd(borrow(self.life), PollFlags::IN),
             ];
-            match poll(&mut events, ::core::option::Option::None) {
+            let watched = if alone { 1 } else { 2 };
+            let watched_events = events.get_mut(..watched).unwrap_or_default();
+            match poll(watched_events, ::core::option::Option::None) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno),
             }
-            let [life, ended] = events;
+            let [ended, life] = events;
             if ended.revents().contains(PollFlags::IN) {
                 // Only that there was one matters; which child it was, wait4 knows.
                 let mut signals = [0u8; 128];
                 let _ = ::rustix::io::read(borrow(self.ended), &mut signals);
             }
-            if !life.revents().is_empty() && !self.pass_signals_on()? {
-                return Ok(End::Abandoned);
+            if !alone && !life.revents().is_empty() && !self.pass_signals_on()? {
+                match self.lives_on {
+                    true => alone = true,
+                    false => return Ok(End::Abandoned),
+                }
             }
         }
     }

@@ -22,6 +22,7 @@ use ::core::ffi::{CStr, c_char};
 use ::core::mem::MaybeUninit;
 use ::core::prelude::rust_2024::*;
 use ::rustix::fd::BorrowedFd;
+use ::rustix::fs::Mode;
 use ::rustix::io::{Errno, IoSlice};
 use ::rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use ::rustix::termios::{Termios, Winsize};
@@ -61,11 +62,15 @@ pub struct Task<'a> {
     /// The command's arguments and environment: pointers into `arena`, each list ended by a null pointer.
     pub argv: &'a [*const c_char],
     /// See `argv`.
-    pub envp: &'a [*const c_char],
+    pub envp: &'a mut [*const c_char],
+    /// Where in it the variable PWD is, if set-up chooses that.
+    pub pwd: Option<usize>,
     /// Open descriptors, by slot; -1 where nothing is open yet.
     pub slots: &'a mut [RawFd],
     /// The descriptors above 2 that set-up keeps, in ascending order.
     pub keep: &'a [RawFd],
+    /// What init holds open: room for its own four and for its locks, where there is -1, and descriptors of the caller's.
+    pub held: &'a mut [RawFd],
     /// The signals that the command starts with blocked: the caller's.
     pub mask: SignalSet,
     /// The settings and the size of the caller's terminal, where it has one; the settings where they are meant for us.
@@ -84,6 +89,10 @@ pub struct Task<'a> {
     pub contents: &'a [&'a [u8]],
     /// Filters of system calls, in the order of [`FilterOf`].
     pub filters: [&'a [Instruction]; 3],
+    /// Filters of system calls that the caller has made.
+    pub programs: &'a [&'a [Instruction]],
+    /// The caller's umask, while it is clear.
+    pub umask: Mode,
     /// Who listens to the command's filter; -1 while nobody does.
     pub listener: RawFd,
     /// The step of its list that the command's process was refused, and the errno. init tells of it: the process may have a
@@ -114,6 +123,13 @@ pub struct Task<'a> {
 impl<'a> Task<'a> {
     fn filter(&self, of: FilterOf) -> &'a [Instruction] {
         self.filters.get(of.index()).copied().unwrap_or_default()
+    }
+
+    fn program(&self, number: u16) -> &'a [Instruction] {
+        self.programs
+            .get(usize::from(number))
+            .copied()
+            .unwrap_or_default()
     }
 
     fn content(&self, number: u16) -> &'a [u8] {

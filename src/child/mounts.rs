@@ -11,7 +11,7 @@ use ::rustix::mount::{
     fsopen, mount_change, move_mount, unmount,
 };
 
-use super::step::{Fallback, Slot, Text};
+use super::step::{Attributes, Fallback, Slot, Text};
 use super::{Task, borrow};
 use crate::sys::{self, RawFd};
 
@@ -28,7 +28,7 @@ pub fn open_tree(
     task: &mut Task<'_>,
     path: Text,
     slot: Slot,
-    read_only: bool,
+    attributes: Attributes,
 ) -> Result<(), Errno> {
     let name = task.text(path);
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
@@ -47,9 +47,9 @@ pub fn open_tree(
         }
         taken => taken?,
     };
-    if read_only && task.detached {
+    if attributes != Attributes::NONE && task.detached {
         let flags = ::libc::AT_RECURSIVE | ::libc::AT_EMPTY_PATH;
-        match sys::set_read_only(fd.as_raw_fd(), c"", flags) {
+        match sys::set_mount_attributes(fd.as_raw_fd(), c"", flags, attributes.0.into()) {
             Err(errno @ (Errno::NOSYS | Errno::PERM)) => {
                 task.fall_back(Fallback::MountSetattr, errno)?;
                 task.sealed = false;
@@ -64,7 +64,7 @@ pub fn open_tree(
 /// Makes an overlay of `lower`, `upper` and `work`, in this order in `layers`, and takes it into `slot`.
 pub fn open_overlay(
     task: &mut Task<'_>,
-    layers: [Text; 3],
+    layers: [Option<Text>; 3],
     volatile: bool,
     slot: Slot,
 ) -> Result<(), Errno> {
@@ -73,7 +73,9 @@ pub fn open_overlay(
         .into_iter()
         .zip(layers)
     {
-        fsconfig_set_string(borrow(overlay.as_raw_fd()), key, task.text(layer))?;
+        if let Some(layer) = layer {
+            fsconfig_set_string(borrow(overlay.as_raw_fd()), key, task.text(layer))?;
+        }
     }
     fsconfig_set_flag(borrow(overlay.as_raw_fd()), c"userxattr")?;
     if volatile {
@@ -85,6 +87,48 @@ pub fn open_overlay(
     let mount = fsmount(borrow(overlay.as_raw_fd()), flags, attributes)?;
     task.set_slot(slot, mount.into_raw_fd());
     Ok(())
+}
+
+/// Makes a proc(5), and takes it into `slot`; nothing where that takes calls which are not to be had.
+pub fn open_proc(task: &mut Task<'_>, slot: Slot) -> Result<(), Errno> {
+    let opened = match task.detached {
+        true => fsopen(c"proc", FsOpenFlags::FSOPEN_CLOEXEC),
+        false => return Ok(()),
+    };
+    let proc = match opened {
+        Err(errno @ (Errno::NOSYS | Errno::PERM)) => {
+            task.fall_back(Fallback::OpenTree, errno)?;
+            task.detached = false;
+            return Ok(());
+        }
+        opened => opened?,
+    };
+    fsconfig_create(borrow(proc.as_raw_fd()))?;
+    let attributes = MountAttrFlags::from_bits_retain(PROC_FLAGS);
+    let flags = FsMountFlags::FSMOUNT_CLOEXEC;
+    let mount = fsmount(borrow(proc.as_raw_fd()), flags, attributes)?;
+    task.set_slot(slot, mount.into_raw_fd());
+    Ok(())
+}
+
+/// MS_NOSUID, MS_NODEV and MS_NOEXEC, whose bits are those of MOUNT_ATTR_* too.
+const PROC_FLAGS: u32 = (::libc::MS_NOSUID | ::libc::MS_NODEV | ::libc::MS_NOEXEC) as u32;
+
+/// Attaches it, or mounts one.
+pub fn attach_proc(task: &mut Task<'_>, slot: Slot, target: Text) -> Result<(), Errno> {
+    match task.slot(slot) < 0 {
+        true => mount(c"proc", task.text(target), PROC_FLAGS, c""),
+        false => attach(task, slot, target, Attributes::NONE),
+    }
+}
+
+/// Makes sure that what is in `slot` is this file. ESTALE if it is not.
+pub fn require_same(task: &Task<'_>, slot: Slot, device: u64, inode: u64) -> Result<(), Errno> {
+    let found = ::rustix::fs::fstat(borrow(task.slot(slot)))?;
+    match found.st_dev == device && found.st_ino == inode {
+        true => Ok(()),
+        false => Err(Errno::STALE),
+    }
 }
 
 /// Takes the stage down. In the old way the host's /proc is needed again; what was taken as a path only is lost.
@@ -114,7 +158,12 @@ fn ask_for_move_mount() -> Result<(), Errno> {
 }
 
 /// Attaches what is in `slot` at `target`, and closes it.
-pub fn attach(task: &mut Task<'_>, slot: Slot, target: Text, read_only: bool) -> Result<(), Errno> {
+pub fn attach(
+    task: &mut Task<'_>,
+    slot: Slot,
+    target: Text,
+    attributes: Attributes,
+) -> Result<(), Errno> {
     let source = task.slot(slot);
     if source < 0 {
         return Ok(());
@@ -129,9 +178,9 @@ pub fn attach(task: &mut Task<'_>, slot: Slot, target: Text, read_only: bool) ->
         false => bind(source, path)?,
     }
     close_slot(task, slot);
-    match read_only && !(task.detached && task.sealed) {
-        true => set_read_only(task, target, true),
-        false => Ok(()),
+    match attributes == Attributes::NONE || (task.detached && task.sealed) {
+        true => Ok(()),
+        false => set_attributes(task, target, attributes, true),
     }
 }
 
@@ -149,8 +198,10 @@ pub fn mask(task: &mut Task<'_>, target: Text, file: Slot, directory: Slot) -> R
         // Nothing is there, or the command can get no further either.
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS) => {}
         Err(errno) => return Err(errno),
-        Ok(FileType::Directory) if task.detached => attach(task, directory, target, true)?,
-        Ok(_) if task.detached => attach(task, file, target, true)?,
+        Ok(FileType::Directory) if task.detached => {
+            attach(task, directory, target, Attributes::READ_ONLY)?
+        }
+        Ok(_) if task.detached => attach(task, file, target, Attributes::READ_ONLY)?,
         Ok(FileType::Directory) => mount(
             c"tmpfs",
             path,
@@ -163,12 +214,15 @@ pub fn mask(task: &mut Task<'_>, target: Text, file: Slot, directory: Slot) -> R
 }
 
 /// Mounts the part of the tree at `path` on itself, read-only.
-pub fn seal(task: &mut Task<'_>, target: Text) -> Result<(), Errno> {
+pub fn seal(task: &mut Task<'_>, target: Text, if_writable: bool) -> Result<(), Errno> {
     let path = task.text(target);
+    if if_writable && ::rustix::fs::access(path, ::rustix::fs::Access::WRITE_OK).is_err() {
+        return Ok(());
+    }
     match ::rustix::mount::mount_bind_recursive(path, path) {
         Err(Errno::NOENT) => Ok(()),
         Err(errno) => Err(errno),
-        Ok(()) => set_read_only(task, target, true),
+        Ok(()) => set_attributes(task, target, Attributes::READ_ONLY, true),
     }
 }
 
@@ -285,30 +339,35 @@ pub fn enter_root(path: &CStr) -> Result<(), Errno> {
     ::rustix::process::pivot_root(c".", c".")
 }
 
-/// Makes the mount at `path` read-only, with `recursive` every mount below it too.
-pub fn set_read_only(task: &mut Task<'_>, target: Text, recursive: bool) -> Result<(), Errno> {
+/// Takes `attributes` from the mount at `path`, with `recursive` from every mount below it too.
+pub fn set_attributes(
+    task: &mut Task<'_>,
+    target: Text,
+    attributes: Attributes,
+    recursive: bool,
+) -> Result<(), Errno> {
     let path = task.text(target);
     let flags = if recursive { ::libc::AT_RECURSIVE } else { 0 };
-    match sys::set_read_only(::libc::AT_FDCWD, path, flags) {
+    match sys::set_mount_attributes(::libc::AT_FDCWD, path, flags, attributes.0.into()) {
         Err(errno @ (Errno::NOSYS | Errno::PERM)) => {
             task.fall_back(Fallback::MountSetattr, errno)?;
             match recursive {
-                true => remount_each(path),
-                false => remount(path),
+                true => remount_each(path, attributes),
+                false => remount(path, attributes),
             }
         }
         result => result,
     }
 }
 
-/// Before Linux 5.12: remounts `path`, and everything that mountinfo lists below it, read-only.
+/// Before Linux 5.12: remounts `path`, and everything that mountinfo lists below it, without `attributes`.
 ///
 /// A function of its own: its buffer, in the frame of the one that does the steps, would cost every launch eleven page
 /// faults.
 #[cold]
 #[inline(never)]
-fn remount_each(path: &CStr) -> Result<(), Errno> {
-    remount(path)?;
+fn remount_each(path: &CStr, attributes: Attributes) -> Result<(), Errno> {
+    remount(path, attributes)?;
     let file = ::rustix::fs::openat(
         CWD,
         c"/proc/self/mountinfo",
@@ -325,7 +384,7 @@ fn remount_each(path: &CStr) -> Result<(), Errno> {
         let mut start = 0usize;
         while let Some(line) = line_at(&buffer, start, filled) {
             let end = start.saturating_add(line.len());
-            remount_line(line, path)?;
+            remount_line(line, path, attributes)?;
             start = end.saturating_add(1);
         }
         if read == 0 {
@@ -347,7 +406,7 @@ fn line_at(buffer: &[u8], start: usize, filled: usize) -> Option<&[u8]> {
 }
 
 /// Remounts the mount point of a line of mountinfo, its fifth field, if it lies below `path`.
-fn remount_line(line: &[u8], path: &CStr) -> Result<(), Errno> {
+fn remount_line(line: &[u8], path: &CStr, attributes: Attributes) -> Result<(), Errno> {
     let Some(field) = line.split(|&byte| byte == b' ').nth(4) else {
         return Err(Errno::INVAL);
     };
@@ -364,7 +423,10 @@ fn remount_line(line: &[u8], path: &CStr) -> Result<(), Errno> {
     if !below {
         return Ok(());
     }
-    match remount(CStr::from_bytes_until_nul(&point).unwrap_or_default()) {
+    match remount(
+        CStr::from_bytes_until_nul(&point).unwrap_or_default(),
+        attributes,
+    ) {
         // No mount point is at that name now: it lies beneath another mount, where no name leads to it. Or the name leads
         // through a directory or a file system that answers nobody.
         Err(Errno::INVAL | Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::NOTCONN) => Ok(()),
@@ -396,15 +458,15 @@ fn unescape(field: &[u8], out: &mut [u8]) -> usize {
 /// From statvfs(3); not in libc for musl.
 const ST_RELATIME: ::libc::c_ulong = 4096;
 
-/// mount(MS_REMOUNT|MS_BIND|MS_RDONLY), with the flags that the mount has: those that came with the user namespace are
+/// mount(MS_REMOUNT|MS_BIND), with `attributes` and the flags that the mount has: those that came with the user namespace are
 /// locked, and leaving one out is refused (mount_namespaces(7)).
-fn remount(path: &CStr) -> Result<(), Errno> {
+fn remount(path: &CStr, attributes: Attributes) -> Result<(), Errno> {
     // Opened as a path, since to ask by the name would wake an automount up.
     let place = ::rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
     let now = ::rustix::fs::fstatvfs(&place)?.f_flag.bits() as u32;
     // The low bits of statvfs(3) and mount(2) are the same; the bits of "noatime", "nodiratime" and "relatime" are not.
     let same = ::libc::MS_RDONLY | ::libc::MS_NOSUID | ::libc::MS_NODEV | ::libc::MS_NOEXEC;
-    let mut flags = (now & same as u32) | ::libc::MS_RDONLY as u32;
+    let mut flags = (now & same as u32) | u32::from(attributes.0);
     for (statvfs, mount) in [
         (::libc::ST_NOATIME, ::libc::MS_NOATIME),
         (::libc::ST_NODIRATIME, ::libc::MS_NODIRATIME),

@@ -41,6 +41,8 @@ pub enum Kind {
     Listener = 11,
     /// The ruleset that the command will be under comes with this.
     Ruleset = 12,
+    /// What is in the way of a link, as a descriptor; the failure of that step follows.
+    InTheWay = 13,
     /// The command was stopped by signal `value`.
     Stopped = 5,
     /// The command exited with status `value`.
@@ -131,6 +133,7 @@ impl Record {
                 10 => Kind::Missing,
                 11 => Kind::Listener,
                 12 => Kind::Ruleset,
+                13 => Kind::InTheWay,
                 _ => return None,
             },
             process: match process {

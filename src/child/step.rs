@@ -65,6 +65,37 @@ impl Slot {
     pub const SOURCES: u16 = 6;
 }
 
+/// What is taken from a mount: the bits of MS_* and of MOUNT_ATTR_*, which are the same for these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attributes(pub u8);
+
+impl Attributes {
+    /// Nothing.
+    pub const NONE: Attributes = Attributes(0);
+    /// Writing: MS_RDONLY.
+    pub const READ_ONLY: Attributes = Attributes(1);
+    /// The effect of set-user-ID bits and file capabilities: MS_NOSUID.
+    pub const NO_SETUID: Attributes = Attributes(2);
+    /// Devices: MS_NODEV.
+    pub const NO_DEVICES: Attributes = Attributes(4);
+
+    /// Writing, or nothing.
+    pub const fn read_only(read_only: bool) -> Attributes {
+        Attributes(read_only as u8)
+    }
+
+    /// These and `others`.
+    #[must_use]
+    pub const fn with(self, others: Attributes) -> Attributes {
+        Attributes(self.0 | others.0)
+    }
+
+    /// Whether writing is among them.
+    pub const fn is_read_only(self) -> bool {
+        self.0 & Attributes::READ_ONLY.0 != 0
+    }
+}
+
 /// A step of a list, with what the user's `Try` allows in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -98,6 +129,11 @@ pub enum Step {
     HoldOneself,
     /// close_range(2) around what is kept: nothing of the caller's that was not asked for comes along.
     CloseOthers,
+    /// fcntl(F_SETFD, FD_CLOEXEC): a descriptor of the caller's that set-up makes use of, and the command does not get.
+    CloseAtExec {
+        /// Which.
+        fd: i32,
+    },
     /// Sets what a signal does: before init waits for children (SIGCHLD ignored would lose their status), and before the
     /// exec (SIGPIPE, which Rust's runtime ignores).
     SetSignal {
@@ -150,8 +186,8 @@ pub enum Step {
         path: Text,
         /// Where the descriptor goes.
         slot: Slot,
-        /// Whether the copy is made read-only, with every mount in it: before anybody can see it.
-        read_only: bool,
+        /// What is taken from the copy, and from every mount in it: before anybody can see it.
+        attributes: Attributes,
         /// Whether nothing need be there: the slot stays empty then, and nothing is attached.
         optional: bool,
     },
@@ -160,14 +196,36 @@ pub enum Step {
     OpenOverlay {
         /// The directories that are read, with colons between them.
         lower: Text,
-        /// The directory that is written.
-        upper: Text,
+        /// The directory that is written, if there is one.
+        upper: Option<Text>,
         /// The directory in which the kernel prepares its files.
-        work: Text,
+        work: Option<Text>,
         /// Whether it is never synchronised (Linux 5.10).
         volatile: bool,
         /// Where the descriptor goes.
         slot: Slot,
+    },
+    /// fstat(2): what was taken is still what the caller's descriptor holds, by whose name it was found. ESTALE if not.
+    RequireSame {
+        /// What was taken.
+        slot: Slot,
+        /// The device that it is on, st_dev.
+        device: u64,
+        /// Its number there, st_ino.
+        inode: u64,
+    },
+    /// fsopen("proc") and fsmount(2): a proc(5) that is not yet attached anywhere: a new one is only for those who see the whole
+    /// of one (mount_namespaces(7)), which they do not once the old root has gone. Before Linux 5.2: nothing.
+    OpenProc {
+        /// Where the descriptor goes.
+        slot: Slot,
+    },
+    /// move_mount(2) of what [`Step::OpenProc`] has made; or mount(2), where that could not be.
+    AttachProc {
+        /// Where the descriptor is.
+        slot: Slot,
+        /// Where it appears.
+        target: Text,
     },
     /// umount2(MNT_DETACH) of the memory that sources were taken from: they hold it. Where something will cover it, it
     /// stays, since the kernel waits for every processor at an unmount, a third of a millisecond.
@@ -183,8 +241,8 @@ pub enum Step {
         slot: Slot,
         /// The path inside.
         target: Text,
-        /// Whether it is read-only. It is already, unless the kernel is older than Linux 5.12: then it is made so now.
-        read_only: bool,
+        /// What is taken from it. It is already, unless the kernel is older than Linux 5.12: then it is done now.
+        attributes: Attributes,
     },
     /// move_mount(2) of an empty file or directory over what is at `target`; nothing, if nothing is there. Before Linux
     /// 5.2: an empty file system, or /dev/null.
@@ -200,6 +258,8 @@ pub enum Step {
     Seal {
         /// The top of the part.
         path: Text,
+        /// Whether nothing is done either, where access(2) says that it cannot be written.
+        if_writable: bool,
     },
     /// Requires that /proc is the kernel's, and that all of these in it are read-only or covered: whoever can rename what is
     /// at /proc in a root of his can make the steps before this one work elsewhere (CVE-2019-19921).
@@ -214,11 +274,13 @@ pub enum Step {
         /// A file.
         target: Text,
     },
-    /// mount_setattr(2): read-only, with AT_RECURSIVE the whole tree with no mount forgotten. Before Linux 5.12: a remount
-    /// for each line of mountinfo, keeping the flags that are locked.
-    SetReadOnly {
+    /// mount_setattr(2): takes something from a mount, with AT_RECURSIVE from the whole tree with no mount forgotten. Before
+    /// Linux 5.12: a remount for each line of mountinfo, keeping the flags that are locked.
+    SetAttributes {
         /// The top of the tree.
         path: Text,
+        /// What is taken from it.
+        attributes: Attributes,
         /// Whether every mount below it is meant too.
         recursive: bool,
     },
@@ -250,6 +312,29 @@ pub enum Step {
         /// Where it is.
         path: Text,
     },
+    /// umask(2): what is made from here on has the permission bits that the steps say.
+    ClearUmask,
+    /// umask(2): the caller's.
+    RestoreUmask,
+    /// mkdir(2), or a file, with the directories above it that are missing; what is there already will do. Where that is in a
+    /// view of the host, it is made on the host.
+    MakePlace {
+        /// Where.
+        path: Text,
+        /// Its permission bits.
+        mode: u32,
+        /// Those of the directories above.
+        above: u32,
+        /// Whether it is a file.
+        file: bool,
+    },
+    /// chmod(2).
+    Chmod {
+        /// What is there.
+        path: Text,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// mkdir(2); one that is there already will do.
     MakeDirectory {
         /// Where.
@@ -272,8 +357,10 @@ pub enum Step {
         content: u16,
         /// Its permission bits, whatever the umask.
         mode: u32,
+        /// Whether one that is there is written over, and keeps its permission bits (creat(2)).
+        replace: bool,
     },
-    /// symlink(2).
+    /// symlink(2); one that is there and holds the same will do.
     MakeSymlink {
         /// What it points to.
         to: Text,
@@ -292,6 +379,20 @@ pub enum Step {
         /// Where.
         path: Text,
     },
+    /// The same for the first of several directories that can be, and tells the command which, by the variable PWD.
+    ChangeToFirst {
+        /// The first of the variables, `PWD=` and the directory; the others come after it.
+        first: Text,
+        /// How many they are.
+        count: u16,
+    },
+    /// poll(2): waits until there is something to read, or the other end is closed.
+    AwaitDescriptor {
+        /// Which.
+        fd: i32,
+    },
+    /// setsid(2): a session without a terminal.
+    LeaveSession,
     /// A pseudo-terminal, in the devpts that the command will see: the outer side goes to the launcher, over the socket
     /// of the records; the inner one gets the settings and the size of the caller's terminal.
     OpenTerminal,
@@ -320,6 +421,11 @@ pub enum Step {
     /// prctl(PR_SET_CHILD_SUBREAPER): orphans come to init although it is not PID 1; and the list of its children is
     /// opened, by which it ends them.
     Subreaper,
+    /// fcntl(F_SETLK): a lock of a whole file, to read, for as long as init lives.
+    Lock {
+        /// The file.
+        path: Text,
+    },
     /// clone(CLONE_VM|CLONE_VFORK): the process that becomes the command; init goes on when it has executed it, and tells
     /// the launcher.
     SpawnCommand {
@@ -335,6 +441,8 @@ pub enum Step {
         shared_group: bool,
         /// Whether init has to end what is left; otherwise the kernel does, with the PID namespace.
         sweep: bool,
+        /// Whether what is left goes on, and init with it, when the command or the launcher has ended.
+        lives_on: bool,
     },
     /// prlimit(2): what the command's process may have at most of something, and its descendants each.
     SetLimit {
@@ -386,6 +494,12 @@ pub enum Step {
         /// Whose.
         of: FilterOf,
     },
+    /// prctl(PR_SET_SECCOMP): a filter that the caller has made. Those that come before the last have to let this call
+    /// through.
+    Program {
+        /// Which of the task's.
+        number: u16,
+    },
     /// The command's, with SECCOMP_FILTER_FLAG_NEW_LISTENER (Linux 5.0): the launcher answers what the filter refuses.
     ListenToFilter,
     /// Nothing: they stay in reach. Only ever what is done instead.
@@ -395,9 +509,24 @@ pub enum Step {
     NewKeyring,
     /// Nothing: the caller's session keyring stays. Only ever what is done instead.
     KeepKeyring,
-    /// unshare(CLONE_NEWUSER), its id maps, unshare(CLONE_NEWNS): in a mount namespace that belongs to another user
-    /// namespace every mount is locked (mount_namespaces(7)), so that CAP_SYS_ADMIN over it uncovers nothing.
-    LockMounts {
+    /// setns(2), of a descriptor of the caller's.
+    JoinUserNamespace {
+        /// Which.
+        fd: i32,
+    },
+    /// Writes 1 to /proc/sys/user/max_user_namespaces, which is this user namespace's own limit (Linux 4.9): for the one in which the
+    /// command will be, which has no power over this one.
+    LimitUserNamespaces {
+        /// A copy of the host's /proc.
+        proc: Slot,
+    },
+    /// unshare(CLONE_NEWUSER) has to be refused, else this is, with EPERM.
+    RequireNoUserNamespaces,
+    /// unshare(CLONE_NEWNS) in a user namespace inside that of the container: every mount is locked in there
+    /// (mount_namespaces(7)), so that CAP_SYS_ADMIN over it uncovers nothing.
+    LockMounts,
+    /// unshare(CLONE_NEWUSER), and its id maps.
+    EnterUserNamespace {
         /// A copy of the host's /proc.
         proc: Slot,
         /// The line of uid_map, which maps the user id to itself.

@@ -9,7 +9,7 @@ use ::rustix::process::{DumpableBehavior, PidfdFlags, Signal};
 use ::rustix::thread::ThreadNameSpaceType;
 
 use super::record::{Kind, Place, Process};
-use super::step::{Entry, FAILED, Fallback, FilterOf, Question, Slot, Step, Text};
+use super::step::{Attributes, Entry, FAILED, Fallback, FilterOf, Question, Slot, Step, Text};
 use super::{Task, borrow, capabilities, files, init, mounts, network, terminal};
 use crate::sys;
 
@@ -71,7 +71,9 @@ fn give_up(task: &mut Task<'_>, process: Process, number: usize, errno: Errno) -
 
 fn is_commands_filter(step: Step) -> bool {
     let of = FilterOf::Command;
-    step == Step::Filter { of } || step == Step::ListenToFilter
+    step == Step::Filter { of }
+        || step == Step::ListenToFilter
+        || matches!(step, Step::Program { .. })
 }
 
 /// Does one step.
@@ -94,6 +96,7 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             Ok(())
         }
         Step::CloseOthers => close_others(task),
+        Step::CloseAtExec { fd } => sys::close_at_exec(fd),
         Step::SetSignal { signal, ignore } => sys::set_signal_disposition(
             signal,
             if ignore {
@@ -123,9 +126,9 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
         Step::OpenTree {
             path,
             slot,
-            read_only,
+            attributes,
             optional,
-        } => match mounts::open_tree(task, path, slot, read_only) {
+        } => match mounts::open_tree(task, path, slot, attributes) {
             Err(Errno::NOENT) if optional => Ok(()),
             result => result,
         },
@@ -135,22 +138,50 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             work,
             volatile,
             slot,
-        } => mounts::open_overlay(task, [lower, upper, work], volatile, slot),
+        } => mounts::open_overlay(task, [Some(lower), upper, work], volatile, slot),
+        Step::RequireSame {
+            slot,
+            device,
+            inode,
+        } => mounts::require_same(task, slot, device, inode),
+        Step::OpenProc { slot } => mounts::open_proc(task, slot),
+        Step::AttachProc { slot, target } => mounts::attach_proc(task, slot, target),
         Step::CloseStage { path, shown } => mounts::close_stage(task, path, shown),
         Step::Attach {
             slot,
             target,
-            read_only,
-        } => mounts::attach(task, slot, target, read_only),
+            attributes,
+        } => mounts::attach(task, slot, target, attributes),
         Step::Mask {
             target,
             file,
             directory,
         } => mounts::mask(task, target, file, directory),
-        Step::Seal { path } => mounts::seal(task, path),
+        Step::Seal { path, if_writable } => mounts::seal(task, path, if_writable),
         Step::RequireClosed { first, count } => mounts::require_closed(task, first, count),
         Step::AttachTerminal { target } => mounts::attach_terminal(task, target),
-        Step::SetReadOnly { path, recursive } => mounts::set_read_only(task, path, recursive),
+        Step::SetAttributes {
+            path,
+            attributes,
+            recursive,
+        } => mounts::set_attributes(task, path, attributes, recursive),
+        Step::ClearUmask => {
+            task.umask = ::rustix::process::umask(Mode::empty());
+            Ok(())
+        }
+        Step::RestoreUmask => {
+            let _ = ::rustix::process::umask(task.umask);
+            Ok(())
+        }
+        Step::MakePlace {
+            path,
+            mode,
+            above,
+            file,
+        } => files::make_place(task.text(path), mode, above, file),
+        Step::Chmod { path, mode } => {
+            ::rustix::fs::chmod(task.text(path), Mode::from_raw_mode(mode))
+        }
         Step::EnterRoot { path } => mounts::enter_root(task.text(path)),
         Step::DetachOldRoot { last } => mounts::detach_old_root(task, last),
         Step::Mount {
@@ -170,11 +201,15 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             path,
             content,
             mode,
-        } => files::write_file(task.text(path), task.content(content), mode),
-        Step::MakeSymlink { to, path } => ::rustix::fs::symlink(task.text(to), task.text(path)),
+            replace,
+        } => files::write_file(task.text(path), task.content(content), mode, replace),
+        Step::MakeSymlink { to, path } => files::make_symlink(task, task.text(to), task.text(path)),
         Step::SetHostname { name } => ::rustix::system::sethostname(task.text(name).to_bytes()),
         Step::LoopbackUp => sys::loopback_up(),
         Step::ChangeDirectory { path } => files::change_directory(task.text(path)),
+        Step::ChangeToFirst { first, count } => files::change_to_first(task, first, count),
+        Step::AwaitDescriptor { fd } => await_descriptor(fd),
+        Step::LeaveSession => ::rustix::process::setsid().map(drop),
         Step::OpenTerminal => terminal::open_terminal(task),
         Step::LeadSession => {
             ::rustix::process::setsid()?;
@@ -184,6 +219,7 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
         Step::StandardAs { slot, fd } => sys::duplicate_onto(task.slot(slot), fd),
         Step::Rename { name } => ::rustix::thread::set_name(task.text(name)),
         Step::HideInit => ::rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable),
+        Step::Lock { path } => files::lock(task, task.text(path)),
         Step::Subreaper => init::become_subreaper(task),
         Step::SpawnCommand {
             foreign_pids,
@@ -192,18 +228,29 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
         Step::Supervise {
             shared_group,
             sweep,
-        } => init::supervise(task, shared_group, sweep),
+            lives_on,
+        } => init::supervise(task, shared_group, sweep, lives_on),
         Step::NoNewPrivileges => ::rustix::thread::set_no_new_privs(true),
         Step::NewKeyring => match sys::join_session_keyring() {
             // A kernel without keyrings.
             Err(Errno::NOSYS) => Ok(()),
             result => result,
         },
-        Step::LockMounts {
+        Step::JoinUserNamespace { fd } => sys::join_namespace(fd, ::libc::CLONE_NEWUSER),
+        Step::LimitUserNamespaces { proc } => {
+            let limit = c"sys/user/max_user_namespaces";
+            files::write_at(borrow(task.slot(proc)), limit, c"1")
+        }
+        Step::RequireNoUserNamespaces => match sys::unshare(::libc::CLONE_NEWUSER) {
+            Ok(()) => Err(Errno::PERM),
+            Err(_) => Ok(()),
+        },
+        Step::LockMounts => sys::unshare(::libc::CLONE_NEWNS),
+        Step::EnterUserNamespace {
             proc,
             uid_map,
             gid_map,
-        } => capabilities::lock_mounts(task, proc, task.text(uid_map), task.text(gid_map)),
+        } => capabilities::enter_user_namespace(task, proc, task.text(uid_map), task.text(gid_map)),
         Step::LimitCapabilities {
             kept,
             named,
@@ -225,6 +272,7 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
         Step::SendRuleset { slot } => task.send(Kind::Ruleset, Process::Setup, task.slot(slot)),
         Step::Restrict { slot } => sys::landlock::restrict_self(task.slot(slot)),
         Step::Filter { of } => sys::seccomp::install_filter(task.filter(of)),
+        Step::Program { number } => sys::seccomp::install_filter_by_prctl(task.program(number)),
         Step::ListenToFilter => {
             let filter = task.filter(FilterOf::Command);
             let listener = sys::seccomp::install_filter_to_listen(filter)?;
@@ -269,7 +317,10 @@ fn ask(question: Question) -> Result<(), Errno> {
         Question::Clone3 => sys::probe::clone3(),
         Question::CloseRange => sys::close_range(u32::MAX, u32::MAX),
         Question::OpenTree => sys::probe::open_tree(),
-        Question::MountSetattr => sys::set_read_only(::libc::AT_FDCWD, c"/", ::libc::AT_RECURSIVE),
+        Question::MountSetattr => {
+            let read_only = Attributes::READ_ONLY.0.into();
+            sys::set_mount_attributes(::libc::AT_FDCWD, c"/", ::libc::AT_RECURSIVE, read_only)
+        }
         Question::OpenAt2 => sys::probe::openat2(),
         Question::Pidfd => sys::probe::pidfd_open(),
         Question::Filter => sys::probe::filter(),
@@ -314,6 +365,16 @@ fn is_alive(process: BorrowedFd<'_>) -> Result<(), Errno> {
     match poll(&mut ended, Some(&::rustix::time::Timespec::default()))? {
         0 => Ok(()),
         _ => sys::exit(FAILED),
+    }
+}
+
+fn await_descriptor(fd: sys::RawFd) -> Result<(), Errno> {
+    let mut awaited = [PollFd::from_borrowed_fd(borrow(fd), PollFlags::IN)];
+    loop {
+        match poll(&mut awaited, ::core::option::Option::None) {
+            Err(Errno::INTR) => {}
+            result => return result.map(drop),
+        }
     }
 }
 

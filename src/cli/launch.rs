@@ -181,19 +181,7 @@ fn leave(says: &OwnedFd, kept: &[i32]) -> std::result::Result<(), Errno> {
     for (standard, file) in [(0, &null), (1, &null), (2, says)] {
         sys::duplicate_onto(file.as_raw_fd(), standard)?;
     }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let list = rustix::fs::open("/proc/self/fd", flags, Mode::empty())?;
-    let mut numbers: Vec<i32> = Vec::new();
-    for entry in rustix::fs::Dir::new(list)? {
-        let entry = entry?;
-        let number = entry.file_name().to_str().ok();
-        numbers.extend(number.and_then(|number| number.parse::<i32>().ok()));
-    }
-    numbers.retain(|fd| *fd > 2 && !kept.contains(fd));
-    // What this program has opened itself is closed at an exec, and what it has from the caller has come through one.
-    let others = numbers.into_iter().filter(|&fd| sys::is_inheritable(fd));
-    others.for_each(sys::close);
-    Ok(())
+    parent::close_callers(kept)
 }
 
 /// The command has started: from here on nobody reads what this process says. Returns where the caller says that it has

@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod agreement;
 mod attempt;
+mod bwrap;
 mod changes;
 mod completion;
 mod containers;
@@ -121,6 +122,16 @@ pub fn main() -> anyhow::Result<u8> {
 }
 
 fn carried_out(words: &[OsString]) -> anyhow::Result<u8> {
+    if let [program, rest @ ..] = words {
+        if bwrap::is_meant(program) {
+            return bwrap::main(program, rest);
+        }
+        if let [verb, rest @ ..] = rest
+            && verb == "bwrap"
+        {
+            return bwrap::main(OsStr::new("rootlet bwrap"), rest);
+        }
+    }
     match launch_line(words) {
         Ok((verbose, launch, line)) => {
             start_log(verbose);

@@ -1,6 +1,6 @@
 //! How each gate is tried: the namespaces of a process of its own, and what it does there.
 
-use crate::child::step::{Question, Slot, Step};
+use crate::child::step::{Attributes, Question, Slot, Step};
 use crate::error::Result;
 use crate::host::gate::Gate;
 use crate::plan::{Arena, Plan};
@@ -157,13 +157,13 @@ fn bind(arena: &mut Arena, slot: Slot) -> Result<Vec<Step>> {
         Step::OpenTree {
             path,
             slot,
-            read_only: false,
+            attributes: Attributes::NONE,
             optional: false,
         },
         Step::Attach {
             slot,
             target: arena.text(PLACE)?,
-            read_only: false,
+            attributes: Attributes::NONE,
         },
     ])
 }
@@ -178,8 +178,8 @@ fn overlay(arena: &mut Arena, slot: Slot) -> Result<Vec<Step>> {
     let (lower, upper, work) = (layer("lower")?, layer("upper")?, layer("work")?);
     steps.push(Step::OpenOverlay {
         lower,
-        upper,
-        work,
+        upper: Some(upper),
+        work: Some(work),
         volatile: true,
         slot,
     });

@@ -12,7 +12,7 @@ mod source;
 pub mod tree;
 pub mod unanswered;
 
-pub use source::{GUARDED, Guard, Source};
+pub use source::{GUARDED, Guard, Source, descriptor_of};
 
 use crate::error::{Errno, Error, Result};
 use crate::seccomp::{self, Instruction};
@@ -64,6 +64,8 @@ pub struct Facts {
     pub sources: Vec<Source>,
     /// The filter that the file of [`Spec::seccomp`] makes.
     pub filter: Option<Vec<Instruction>>,
+    /// The filters that the descriptors of [`Spec::seccomp`] have.
+    pub programs: Vec<Vec<Instruction>>,
     /// Those parts of /proc that are there and are to be closed.
     pub guarded: Vec<(&'static str, Guard)>,
     /// Files of /etc that are links, and where they lead; asked for when a view may cover that.
@@ -118,6 +120,7 @@ impl Facts {
             closed_fds: closed(&spec.pass_fds)?,
             sources: spec.mounts.iter().map(Source::of).collect::<Result<_>>()?,
             filter: filter(spec)?,
+            programs: programs(spec)?,
             guarded: source::guarded(spec)?,
             linked_files: source::linked_files(spec)?,
             landlock: landlock(spec)?,
@@ -172,6 +175,39 @@ fn filter(spec: &Spec) -> Result<Option<Vec<Instruction>>> {
     };
     let capabilities = spec.kept_capabilities(uid).0;
     seccomp::load(path, &seccomp::Conditions::here(capabilities)).map(Some)
+}
+
+/// What the descriptors of `spec` have, if it names some: struct sock_filter of the kernel's, eight bytes each.
+fn programs(spec: &Spec) -> Result<Vec<Vec<Instruction>>> {
+    let Seccomp::Programs(fds) = &spec.seccomp else {
+        return Ok(Vec::new());
+    };
+    let program = |&fd: &i32| {
+        let bytes = source::read_descriptor(fd)
+            .map_err(|error| Error::setup("can't read seccomp data", error))?;
+        let (instructions, rest) = bytes.as_chunks::<8>();
+        match rest.is_empty() {
+            true => Ok(instructions.iter().map(instruction).collect()),
+            false => Err(
+                Error::usage("invalid seccomp data, must be multiple of 8").with_hint(format!(
+                    "descriptor {fd} has {} bytes, and an instruction takes 8",
+                    bytes.len()
+                )),
+            ),
+        }
+    };
+    fds.iter().map(program).collect()
+}
+
+/// A struct sock_filter, as it lies in memory and in files.
+fn instruction(bytes: &[u8; 8]) -> Instruction {
+    let [c0, c1, jt, jf, k0, k1, k2, k3] = *bytes;
+    Instruction {
+        code: u16::from_ne_bytes([c0, c1]),
+        jt,
+        jf,
+        k: u32::from_ne_bytes([k0, k1, k2, k3]),
+    }
 }
 
 /// Whether /dev/tty, which stands for the terminal of one's session, can be opened (tty(4)). EPERM is the answer of a

@@ -2,10 +2,10 @@
 
 use super::unanswered;
 use crate::error::{Error, Result};
-use crate::spec::{Content, Mount, Root, Spec};
+use crate::spec::{Content, Mount, Places, Root, Spec};
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The most that a file holds which exists only inside, in bytes: it is read into memory.
@@ -23,6 +23,15 @@ pub enum Source {
     },
     /// Anything else.
     File,
+    /// What a descriptor of the caller's holds, a directory or anything else.
+    Held {
+        /// Where it is.
+        path: PathBuf,
+        /// The device that it is on and its number there, st_dev and st_ino.
+        held: [u64; 2],
+        /// Whether it is a directory.
+        directory: bool,
+    },
     /// What was read for a file that exists only inside.
     Content(Vec<u8>),
     /// A layer of an overlay that cannot be one.
@@ -41,7 +50,10 @@ impl Source {
     /// When the content of a file cannot be read.
     pub fn of(mount: &Mount) -> Result<Self> {
         Ok(match mount {
-            Mount::Bind { source, .. } => Source::at(source)?,
+            Mount::Bind { source, .. } => match descriptor_of(source) {
+                Some(_) => Source::held(source)?,
+                None => Source::at(source)?,
+            },
             Mount::Overlay {
                 lower, upper, work, ..
             } => layers(lower.iter().chain(upper).chain(work))?,
@@ -49,6 +61,19 @@ impl Source {
                 target, content, ..
             } => content_of(target, content)?,
             _ => Source::Missing,
+        })
+    }
+
+    /// What is behind a name in /proc/self/fd.
+    fn held(name: &Path) -> Result<Self> {
+        let look = || Ok((name.read_link()?, name.metadata()?));
+        let (path, data) = look().map_err(|error: std::io::Error| {
+            Error::setup(format!("find what {} holds", name.display()), error)
+        })?;
+        Ok(Source::Held {
+            path,
+            held: [data.dev(), data.ino()],
+            directory: data.is_dir(),
         })
     }
 
@@ -65,6 +90,12 @@ impl Source {
             }
         })
     }
+}
+
+/// The descriptor whose name in /proc this is.
+pub fn descriptor_of(path: &Path) -> Option<i32> {
+    let number = path.strip_prefix("/proc/self/fd").ok()?.to_str()?;
+    number.parse().ok()
 }
 
 /// The first layer, if all of them are directories.
@@ -110,7 +141,7 @@ fn content_of(target: &Path, content: &Content) -> Result<Source> {
     Ok(Source::Content(read.map_err(failed)?))
 }
 
-fn read_descriptor(fd: i32) -> std::io::Result<Vec<u8>> {
+pub(super) fn read_descriptor(fd: i32) -> std::io::Result<Vec<u8>> {
     read_all(File::from(crate::sys::duplicate(fd)?))
 }
 
@@ -183,6 +214,9 @@ const LINKED: [&str; 3] = ["/etc/resolv.conf", "/etc/hosts", "/etc/hostname"];
 /// When the kernel does not answer.
 pub fn linked_files(spec: &Spec) -> Result<Vec<(PathBuf, PathBuf)>> {
     let covers = |mount: &Mount| matches!(mount, Mount::Tmpfs { .. } | Mount::Bind { .. });
+    if spec.places == Places::Anywhere {
+        return Ok(Vec::new());
+    }
     if spec.root != Root::Empty && !spec.mounts.iter().any(covers) {
         return Ok(Vec::new());
     }

@@ -72,6 +72,8 @@ pub enum Event {
     Listener(OwnedFd),
     /// The ruleset that set-up has made for the command.
     Ruleset(OwnedFd),
+    /// What is in the way of a link that was to be made: the failure of that step follows.
+    InTheWay(OwnedFd),
     /// The command was stopped by a signal.
     Stopped(i32),
     /// The command exited.
@@ -162,6 +164,7 @@ impl Channel {
             Kind::Terminal => Event::Terminal(descriptor?),
             Kind::Listener => Event::Listener(descriptor?),
             Kind::Ruleset => Event::Ruleset(descriptor?),
+            Kind::InTheWay => Event::InTheWay(descriptor?),
             Kind::Stopped => Event::Stopped(record.value),
             Kind::Exited => Event::Exited(record.value),
             Kind::Killed => Event::Killed(record.value),

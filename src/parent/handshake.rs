@@ -3,8 +3,9 @@
 use super::{Observer, refused};
 use crate::error::Result;
 use crate::plan::{ParentStep, Plan};
-use crate::sys::RawPid;
+use crate::sys::{self, RawFd, RawPid};
 use rustix::fd::OwnedFd;
+use rustix::io::retry_on_intr;
 use rustix::process::{Pid, setpriority_process};
 use std::io;
 
@@ -30,6 +31,7 @@ pub fn write_maps(
             ParentStep::WriteGidMap { lines } => {
                 write(pid, "gid_map", plan.arena.get(lines).to_bytes())
             }
+            ParentStep::AwaitIdMaps { fd } => await_others(fd),
             ParentStep::Release => rustix::io::write(life, &[0])
                 .map(drop)
                 .map_err(io::Error::from),
@@ -38,6 +40,13 @@ pub fn write_maps(
         written.map_err(|error| refused(plan, step, error))?;
         observer.parent_step(plan, step);
     }
+    Ok(())
+}
+
+/// Waits until somebody has said that the id maps are written: by a byte, or by closing the other end.
+fn await_others(fd: RawFd) -> io::Result<()> {
+    let told = sys::duplicate(fd)?;
+    retry_on_intr(|| rustix::io::read(&told, &mut [0; 1]))?;
     Ok(())
 }
 

@@ -99,7 +99,7 @@ pub fn gate(plan: &Plan, step: Step) -> Option<Gate> {
         Step::SetClocks { .. } => Gate::Time,
         Step::MakePrivate => Gate::PrivateMounts,
         Step::OpenTree { .. } | Step::Attach { .. } | Step::Seal { .. } => Gate::Bind,
-        Step::SetReadOnly { .. } => Gate::MountSetattr,
+        Step::SetAttributes { .. } => Gate::MountSetattr,
         Step::OpenOverlay { .. } => Gate::Overlay,
         Step::EnterRoot { .. } => Gate::PivotRoot,
         Step::Mount { kind, .. } => match plan.arena.get(kind).to_bytes() {
@@ -114,7 +114,7 @@ pub fn gate(plan: &Plan, step: Step) -> Option<Gate> {
         Step::ScopeSockets | Step::Restrict { .. } => Gate::Landlock,
         Step::Filter { .. } | Step::ListenToFilter => Gate::Seccomp,
         Step::SpawnCommand { .. } => Gate::Process,
-        Step::LockMounts { .. } => Gate::User,
+        Step::EnterUserNamespace { .. } | Step::LockMounts => Gate::User,
         Step::NewKeyring => Gate::Keyring,
         Step::SetHostname { .. } => Gate::Hostname,
         Step::LimitCapabilities { .. } | Step::LimitInit => Gate::Capabilities,
@@ -139,7 +139,7 @@ pub fn add(error: Error, plan: &Plan, step: Step, missing: Option<Fallback>) -> 
         (Step::OpenTree { .. }, Some(libc::ENOENT)) => {
             "it is not there on the host; with ,optional after it the view is left out then, with ,create it is made".to_string()
         }
-        (Step::OpenOverlay { upper, .. }, Some(libc::EINVAL)) => format!(
+        (Step::OpenOverlay { upper: Some(upper), .. }, Some(libc::EINVAL)) => format!(
             "a lower directory that has mounts of the host below it cannot be one (rootlet try puts them together), nor can \
              {} be upper on a file system without user.* attributes or on another overlay; Linux 5.11 is needed",
             plan.arena.show(upper)

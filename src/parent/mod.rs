@@ -30,7 +30,8 @@ pub use companion::{Companion, Typed};
 pub use group::Usage;
 pub use guest::Guest;
 pub use service::{Listing, Service, details};
-pub use supervise::{GRACE, serve, supervise};
+pub use stdio::close_callers;
+pub use supervise::{GRACE, die_of, serve, supervise};
 pub use unlisted::Unlisted;
 
 use stdio::{Pipes, Streams};
@@ -40,11 +41,13 @@ use crate::child::step::{Fallback, Fallbacks, Slot, Step, Text};
 use crate::child::{Network, Task};
 use crate::error::{Errno, Error, Kind, Result};
 use crate::plan::{ParentStep, Plan};
+use crate::seccomp::Instruction;
 use crate::sys::{self, RawFd, RawPid, SignalSet, Stack};
 use channel::Channel;
 use clone::FirstProcess;
 use group::Group;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::Mode;
 use rustix::process::{WaitId, WaitIdOptions};
 use std::borrow::Cow;
 use std::ffi::c_char;
@@ -82,6 +85,13 @@ impl Outcome {
 pub trait Observer {
     /// Something happened inside.
     fn event(&mut self, plan: &Plan, event: &Event);
+    /// The new process has been made, where the plan announces it, and waits. An error ends it.
+    ///
+    /// # Errors
+    /// Whatever keeps the observer from telling of it.
+    fn made(&mut self, _plan: &Plan, _pid: i32) -> Result<()> {
+        Ok(())
+    }
     /// The launcher has done a step.
     fn parent_step(&mut self, _plan: &Plan, _step: ParentStep) {}
 }
@@ -168,6 +178,7 @@ fn start<'a>(
     let channels = Channels::open(plan, observer)?;
     // No handler of the caller's may run in the copy of it that the new process is.
     let mask = sys::set_signal_mask(SignalSet::ALL);
+    join_namespaces(plan, observer)?;
     let mut memory = Memory::new(plan, &channels, given);
     let (mut task, stack) = memory.task(plan, mask, trace);
     let made = clone::copying(plan.clone_flags, Group::fd(&group), &mut task, stack);
@@ -220,9 +231,11 @@ fn life_pipe() -> std::result::Result<(OwnedFd, OwnedFd), rustix::io::Errno> {
 struct Memory<'m> {
     slots: Vec<RawFd>,
     keep: Vec<RawFd>,
+    held: Vec<RawFd>,
     argv: Vec<*const c_char>,
     envp: Vec<*const c_char>,
     contents: Vec<&'m [u8]>,
+    programs: Vec<&'m [Instruction]>,
     network: Network,
     stacks: [Vec<u8>; 3],
 }
@@ -234,7 +247,13 @@ impl<'m> Memory<'m> {
         let mut slots = vec![-1; usize::from(plan.slots)];
         slots[usize::from(Slot::LIFE.0)] = life;
         slots[usize::from(Slot::RECORDS.0)] = records;
-        let mut keep = [&plan.pass_fds[..], &[life, records]].concat();
+        let mut keep = [
+            &plan.pass_fds[..],
+            &plan.callers.consumed,
+            &plan.callers.held,
+            &[life, records],
+        ]
+        .concat();
         for (slot, pipe) in &channels.pipes.inside {
             slots[usize::from(slot.0)] = pipe.as_raw_fd();
             keep.push(pipe.as_raw_fd());
@@ -253,7 +272,9 @@ impl<'m> Memory<'m> {
             keep,
             argv: pointers(plan, &plan.argv),
             envp: pointers(plan, &plan.envp),
+            held: [&vec![-1; 4 + plan.locks()], &plan.callers.held[..]].concat(),
             contents: plan.contents.iter().map(Vec::as_slice).collect(),
+            programs: plan.programs.iter().map(Vec::as_slice).collect(),
             network: Network::new(),
             stacks: [(); 3].map(|()| Vec::with_capacity(STACK)),
         }
@@ -266,6 +287,8 @@ impl<'m> Memory<'m> {
         mask: SignalSet,
         trace: bool,
     ) -> (Task<'t>, &'t mut Stack) {
+        // The last is the null pointer.
+        let pwd = self.envp.len().checked_sub(2).filter(|_| plan.sets_pwd);
         let [first, commands, networks] = self.stacks.each_mut().map(Vec::spare_capacity_mut);
         let task = Task {
             arena: plan.arena.bytes(),
@@ -274,9 +297,11 @@ impl<'m> Memory<'m> {
             command: &plan.command,
             candidates: &plan.candidates,
             argv: &self.argv,
-            envp: &self.envp,
+            envp: &mut self.envp,
+            pwd,
             slots: &mut self.slots,
             keep: &self.keep,
+            held: &mut self.held,
             mask,
             terminal: plan.tty.then(terminal::callers_settings).flatten(),
             trace,
@@ -286,6 +311,8 @@ impl<'m> Memory<'m> {
             network_pid: 0,
             contents: &self.contents,
             filters: plan.filters.each_ref().map(AsRef::as_ref),
+            programs: &self.programs,
+            umask: Mode::empty(),
             listener: -1,
             refused: None,
             fallbacks: plan.fallbacks,
@@ -334,7 +361,9 @@ fn release<'a>(
         Some(group) if !process.in_group => group.take_in(process.pid),
         _ => Ok(()),
     };
-    let written = entered.and_then(|()| handshake::write_maps(plan, process.pid, &life, observer));
+    let written = entered
+        .and_then(|()| observer.made(plan, process.pid))
+        .and_then(|()| handshake::write_maps(plan, process.pid, &life, observer));
     let mut running = Running {
         plan: whole,
         pid: process.pid,
@@ -354,6 +383,18 @@ fn release<'a>(
         Ok(()) => Ok(running),
         Err(error) => Err(running.childs_cause().unwrap_or(error)),
     }
+}
+
+/// Enters the namespaces of the caller's in which the new process is to be made.
+fn join_namespaces(plan: &Plan, observer: &mut dyn Observer) -> Result<()> {
+    for &step in &plan.parent {
+        let ParentStep::JoinNamespace { fd, flag } = step else {
+            continue;
+        };
+        sys::join_namespace(fd, flag).map_err(|errno| refused(plan, step, errno))?;
+        observer.parent_step(plan, step);
+    }
+    Ok(())
 }
 
 /// The list that execve(2) takes: pointers into the arena, and a null one.
@@ -490,8 +531,8 @@ impl Running<'_> {
 
     /// init has told how the command ended.
     fn ended(&mut self, outcome: Outcome) -> Result<Outcome> {
-        // Known already: who else may have waited for init does not matter.
-        let _ = self.reap();
+        // Known already: who else may have waited for init does not matter. One that goes on is not waited for.
+        let _ = self.plan.lives_on() || self.reap().is_ok();
         if self.ready {
             Ok(outcome)
         } else {
@@ -665,6 +706,11 @@ impl Running<'_> {
         }
     }
 
+    /// Whether it is left to itself: its command has run.
+    fn goes_on(&self) -> bool {
+        self.ready && self.plan.lives_on()
+    }
+
     fn channel_fd(&self) -> BorrowedFd<'_> {
         self.channel.as_fd()
     }
@@ -673,7 +719,7 @@ impl Running<'_> {
 impl Drop for Running<'_> {
     /// Ends what still runs. What it wrote to is cleared up after that.
     fn drop(&mut self) {
-        if self.reaped.is_none() {
+        if self.reaped.is_none() && !self.goes_on() {
             self.end();
             // A command that is not yet executed has this memory too, and dies a moment after the process that started it:
             // in a container that is joined nothing else waits for it. It holds the reports until then.

@@ -4,9 +4,10 @@
 use crate::child::step::Slot;
 use crate::error::Error;
 use crate::plan::Plan;
+use crate::sys::{self, RawFd};
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::pipe::{PIPE_BUF, PipeFlags, pipe_with};
 
@@ -219,4 +220,24 @@ fn is_file(fd: BorrowedFd<'_>) -> bool {
     rustix::fs::fstat(fd).is_ok_and(|stat| {
         rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile
     })
+}
+
+/// Closes what this program has from its caller, but for 0, 1, 2 and `kept`. What it has opened itself is closed at an exec, and
+/// what it has from the caller has come through one.
+///
+/// # Errors
+/// When /proc does not list what is open.
+pub fn close_callers(kept: &[RawFd]) -> Result<(), Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let list = rustix::fs::open("/proc/self/fd", flags, Mode::empty())?;
+    let mut numbers: Vec<RawFd> = Vec::new();
+    for entry in rustix::fs::Dir::new(list)? {
+        let entry = entry?;
+        let number = entry.file_name().to_str().ok();
+        numbers.extend(number.and_then(|number| number.parse::<RawFd>().ok()));
+    }
+    numbers.retain(|fd| *fd > 2 && !kept.contains(fd));
+    let others = numbers.into_iter().filter(|&fd| sys::is_inheritable(fd));
+    others.for_each(sys::close);
+    Ok(())
 }

@@ -7,13 +7,16 @@ use super::stdio::Streams;
 use super::terminal::{Keeper, Terminal};
 use super::upper::Held;
 use super::{
-    Channels, Event, Memory, Observer, Outcome, Running, clone, refused, release, timespec,
+    Channels, Event, Memory, Observer, Outcome, Running, clone, join_namespaces, refused, release,
+    timespec,
 };
 use crate::error::{Error, Result};
 use crate::plan::{ParentStep, Plan};
+use crate::spec::Signals;
 use crate::sys::{self, SignalSet};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
+use rustix::thread::{CapabilitySet, CapabilitySets};
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
@@ -25,6 +28,16 @@ pub(super) const ENDING: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT,
 
 /// How often a container in the background looks whether it has been put in front.
 const GLANCE: Duration = Duration::from_millis(100);
+
+/// Lets `signal` have its effect on this process.
+pub fn die_of(signal: i32) {
+    let _ = sys::kill(rustix::process::getpid().as_raw_nonzero().get(), signal);
+    let one = SignalSet::only(signal).0;
+    let mask = sys::set_signal_mask(SignalSet(0));
+    sys::set_signal_mask(SignalSet(mask.0 & !one));
+    // It is ignored.
+    sys::set_signal_mask(mask);
+}
 
 /// Launches `plan` and stays until the command has ended; every signal that the calling process gets meanwhile goes to
 /// the command. For a program whose only job this is: the calling thread has every signal blocked while it runs, and init
@@ -79,6 +92,7 @@ fn supervise_blocked(
     let uppers = Held::all_of(plan, observer)?;
     let group = Group::make(plan, observer)?;
     let channels = Channels::open(plan, observer)?;
+    join_namespaces(plan, observer)?;
     let mut memory = Memory::new(plan, &channels, &companion.given());
     let (mut task, stack) = memory.task(plan, mask, trace);
     let made = clone::sharing(plan.clone_flags, Group::fd(&group), &mut task, stack);
@@ -89,8 +103,11 @@ fn supervise_blocked(
         made,
         observer,
     )?;
-    let signals = sys::signalfd(SignalSet::ALL)
+    leave_to_command(plan)?;
+    let watched = watched_signals(plan);
+    let signals = sys::signalfd(watched)
         .map_err(|errno| Error::setup("open a descriptor for signals", errno))?;
+    sys::set_signal_mask(SignalSet(mask.0 | watched.0));
     let streams = std::mem::take(&mut running.streams);
     if let Some(ruleset) = running.ruleset.take() {
         companion.take_ruleset(ruleset);
@@ -114,6 +131,37 @@ fn supervise_blocked(
         stopped: false,
     };
     supervisor.watch()
+}
+
+/// Lets go of what the caller has given the command: whoever reads from it is to see when the command has closed it. And of the
+/// power over a user namespace that was joined.
+fn leave_to_command(plan: &Plan) -> Result<()> {
+    if plan.callers.inherits {
+        super::stdio::close_callers(&[])
+            .map_err(|errno| Error::setup("close the caller's descriptors", errno))?;
+    }
+    let joins = |step: &ParentStep| matches!(step, ParentStep::JoinNamespace { .. });
+    if plan.parent.iter().any(joins) {
+        let none = CapabilitySet::empty();
+        let sets = CapabilitySets {
+            effective: none,
+            permitted: none,
+            inheritable: none,
+        };
+        rustix::thread::set_capabilities(None, sets)
+            .map_err(|errno| Error::setup("give up capabilities, capset", errno))?;
+    }
+    Ok(())
+}
+
+/// Which signals are not to have their effect on this process: all, where the command gets them. Else its children's; and
+/// what is typed at the terminal, where the command gets that as well: then it is the command's end that counts.
+fn watched_signals(plan: &Plan) -> SignalSet {
+    match (plan.callers.signals, plan.callers.shares_session) {
+        (Signals::Passed, _) => SignalSet::ALL,
+        (Signals::Own, false) => SignalSet::only(libc::SIGCHLD),
+        (Signals::Own, true) => SignalSet::of(&[libc::SIGCHLD, libc::SIGINT, libc::SIGQUIT]),
+    }
 }
 
 struct Supervisor<'a, 'o> {
@@ -392,6 +440,14 @@ impl Supervisor<'_, '_> {
     fn take_signal(&mut self, signal: i32, code: i32, sender: i32) {
         log::debug!("signal {signal} from process {sender}");
         let from_kernel = code > 0;
+        if self.plan.callers.signals == Signals::Own {
+            match (signal, from_kernel) {
+                (libc::SIGCHLD, _) => {}
+                (_, true) => self.companion.asked_to_end(),
+                (_, false) => die_of(signal),
+            }
+            return;
+        }
         if ENDING.contains(&signal) {
             self.companion.asked_to_end();
         }

@@ -3,9 +3,9 @@
 use super::arena::Arena;
 use super::identity::{self, Ids};
 use super::setup::Slots;
-use crate::child::step::{Slot, Step};
+use crate::child::step::{Attributes, Slot, Step};
 use crate::error::{Error, Result};
-use crate::spec::{Capabilities, IdRange, Spec};
+use crate::spec::{Capabilities, IdRange, Nesting, Spec};
 
 /// The decided capabilities.
 pub struct Held {
@@ -14,8 +14,11 @@ pub struct Held {
     named: Capabilities,
     ambient: Capabilities,
     root: bool,
-    /// A copy of the host's /proc, where the mounts are to be locked by a second user namespace.
+    /// A copy of the host's /proc, where there is to be a second user namespace inside the first.
     proc: Option<Slot>,
+    /// Whether that is to lock the mounts.
+    locks: bool,
+    nesting: Nesting,
 }
 
 impl Held {
@@ -23,24 +26,30 @@ impl Held {
         let root = ids.uid == 0;
         let kept = spec.kept_capabilities(ids.uid);
         let named = spec.named_capabilities();
-        let uncovers = spec.has_something_to_lock() && kept.contains(Capabilities::SYS_ADMIN);
+        let uncovers = !spec.unlocked
+            && spec.has_something_to_lock()
+            && kept.contains(Capabilities::SYS_ADMIN);
+        let nests = uncovers || spec.nesting == Nesting::Disabled;
         let ranges = |map: &[IdRange]| map.len() > 1 || map.iter().any(|range| range.count > 1);
-        if uncovers && (ranges(&ids.uid_map) || ranges(&ids.gid_map)) {
+        if nests && (ranges(&ids.uid_map) || ranges(&ids.gid_map)) {
             return Err(Error::usage(
-                "SYS_ADMIN over a view that has to stay as it is takes a second user namespace, which can map one id only",
+                "SYS_ADMIN over a view that has to stay as it is, or no user namespaces inside, takes a second user namespace, which can \
+                 map one id only",
             )
             .with_hint("leave --cap-add SYS_ADMIN out, or the ranges of ids"));
         }
         Ok(Held {
             kept,
             named,
-            ambient: if root {
-                Capabilities::NONE
-            } else {
-                named.and(kept)
+            ambient: match (root, spec.ambient) {
+                (true, _) => Capabilities::NONE,
+                (false, true) => kept,
+                (false, false) => named.and(kept),
             },
             root: (root || spec.allow_new_privs) && kept != Capabilities::NONE,
-            proc: uncovers.then(|| slots.next()),
+            proc: nests.then(|| slots.next()),
+            locks: uncovers,
+            nesting: spec.nesting,
         })
     }
 
@@ -53,6 +62,8 @@ impl Held {
             ambient: if root { Capabilities::NONE } else { named },
             root: (root || spec.allow_new_privs) && kept != Capabilities::NONE,
             proc: None,
+            locks: false,
+            nesting: Nesting::Allowed,
         }
     }
 
@@ -62,7 +73,7 @@ impl Held {
             Ok(Step::OpenTree {
                 path: arena.text("/proc")?,
                 slot,
-                read_only: false,
+                attributes: Attributes::NONE,
                 optional: false,
             })
         };
@@ -81,11 +92,20 @@ impl Held {
                 };
                 arena.text(identity::lines(&[range]))
             };
-            steps.push(Step::LockMounts {
+            if self.nesting == Nesting::Disabled {
+                steps.push(Step::LimitUserNamespaces { proc });
+            }
+            steps.push(Step::EnterUserNamespace {
                 proc,
                 uid_map: itself(ids.uid)?,
                 gid_map: itself(ids.gid)?,
             });
+            if self.locks {
+                steps.push(Step::LockMounts);
+            }
+        }
+        if self.nesting != Nesting::Allowed {
+            steps.push(Step::RequireNoUserNamespaces);
         }
         steps.push(self.limit());
         Ok(steps)

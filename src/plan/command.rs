@@ -1,12 +1,12 @@
 //! The process that becomes the command: its last steps, its program, its environment.
 
 use super::arena::Arena;
-use super::setup::Slots;
+use super::setup::{self, Slots};
 use super::{filter, limits};
 use crate::child::step::{Entry, Slot, Step, Text};
 use crate::error::{Error, Kind, Result};
 use crate::host::Facts;
-use crate::spec::{AbstractSockets, Net, Rung, Share, Spec, Stdio, Tty, Ulimit};
+use crate::spec::{AbstractSockets, Lives, Net, Rung, Share, Signals, Spec, Stdio, Tty, Ulimit};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
@@ -24,7 +24,7 @@ pub fn list(
     last: Vec<Step>,
 ) -> Vec<Entry> {
     let mut list = Vec::new();
-    if spec.init && spec.shares(Share::Pid) {
+    if spec.init && spec.shares(Share::Pid) && spec.lives == Lives::Tied {
         list.push(Step::TieToInit);
     }
     if tty {
@@ -34,7 +34,7 @@ pub fn list(
         let replaced = (0..3).filter(|&fd| spec.tty == Tty::Always || facts.terminals[fd as usize]);
         let slot = Slot::TERMINAL;
         list.extend(replaced.map(|fd| Step::StandardAs { slot, fd }));
-    } else if !facts.controlling_terminal {
+    } else if !facts.controlling_terminal && spec.signals == Signals::Passed {
         list.push(Step::LeadGroup { foreground: false });
     }
     for &(fd, slot) in pipes {
@@ -43,6 +43,8 @@ pub fn list(
     if !spec.allow_new_privs {
         list.push(Step::NoNewPrivileges);
     }
+    let joined = spec.descriptors.last_user_namespace;
+    list.extend(joined.map(|fd| Step::JoinUserNamespace { fd }));
     list.extend(last);
     if facts.ignores_sigchld {
         list.push(Step::SetSignal {
@@ -68,7 +70,8 @@ pub fn list(
     );
     list.push(Step::RestoreSignalMask);
     if !spec.init {
-        list.extend([Step::Tie, Step::Ready]);
+        list.extend((spec.lives == Lives::Tied).then_some(Step::Tie));
+        list.push(Step::Ready);
     }
     list.extend(filter::of_command(spec));
     list.push(Step::Exec);
@@ -115,8 +118,10 @@ pub fn program(
         .iter()
         .map(|path| arena.text(path))
         .collect::<Result<_>>()?;
-    let argv = words
-        .iter()
+    let first = spec.argv0.as_ref().or(words.first());
+    let argv = first
+        .into_iter()
+        .chain(words.iter().skip(1))
         .map(|word| arena.text(word))
         .collect::<Result<_>>()?;
     let line = |(name, value): &(OsString, OsString)| {
@@ -125,6 +130,12 @@ pub fn program(
         line.push(value);
         arena.text(line)
     };
+    // Set-up puts the right one in its place.
+    let mut environment = environment;
+    if setup::has_pwd(spec) {
+        environment.retain(|(name, _)| name != "PWD");
+        environment.push(("PWD".into(), "/".into()));
+    }
     let envp = environment.iter().map(line).collect::<Result<_>>()?;
     Ok((argv, candidates, envp))
 }
@@ -172,6 +183,7 @@ fn environment(spec: &Spec, facts: &Facts) -> Result<Vec<(OsString, OsString)>> 
     } else {
         facts.env.clone()
     };
+    environment.retain(|(name, _)| !spec.unset_env.contains(name));
     for change in &spec.env {
         let bytes = change.as_bytes();
         let equals = bytes.iter().position(|&byte| byte == b'=');

@@ -28,6 +28,10 @@ pub fn filters(
         Seccomp::Sandbox if kept.contains(Capabilities::SYS_ADMIN) => Builtin::Default,
         Seccomp::Sandbox => Builtin::Sandbox,
         Seccomp::Strict => Builtin::Strict,
+        Seccomp::Programs(_) => {
+            let of_init = Builtin::Default.program().into();
+            return Ok([Filter::default(), of_init, files.into()]);
+        }
         Seccomp::File(path) => {
             let filter = (facts.filter.clone())
                 .ok_or_else(|| Error::broken("the facts were gathered for another spec"))?;
@@ -71,11 +75,18 @@ pub fn before_the_command(spec: &Spec) -> Vec<Step> {
     }
 }
 
-/// The command's last step before its exec.
-pub fn of_command(spec: &Spec) -> Option<Step> {
+/// The command's last steps before its exec.
+pub fn of_command(spec: &Spec) -> Vec<Step> {
     let of = FilterOf::Command;
-    let own = spec.seccomp != Seccomp::None && !is_shared(spec);
-    own.then_some(Step::Filter { of })
+    match &spec.seccomp {
+        Seccomp::None => Vec::new(),
+        Seccomp::Programs(fds) => {
+            let numbers = 0..fds.len() as u16;
+            numbers.map(|number| Step::Program { number }).collect()
+        }
+        _ if is_shared(spec) => Vec::new(),
+        _ => vec![Step::Filter { of }],
+    }
 }
 
 /// What init does when it has started the command.

@@ -35,6 +35,14 @@ impl Ids {
             User::Keep => (facts.uid, facts.gid),
             User::Ids { uid, gid } => (uid, gid),
         };
+        if spec.descriptors.user_namespace.is_some() {
+            return Ok(Ids {
+                uid,
+                gid,
+                change: (spec.user != User::Keep).then_some((uid, gid)),
+                ..Ids::unmapped(facts)
+            });
+        }
         let users = Side {
             name: "user",
             flag: "uidmap",

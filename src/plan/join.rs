@@ -4,7 +4,7 @@
 use super::arena::Arena;
 use super::capabilities::Held;
 use super::setup::{self, must};
-use super::{Enforced, ParentStep, Plan, command, filter, limits};
+use super::{Callers, Enforced, ParentStep, Plan, command, filter, limits};
 use crate::child::step::{Entry, FilterOf, Slot, Step};
 use crate::error::{Error, Result};
 use crate::host::Facts;
@@ -109,6 +109,9 @@ impl Plan {
             paths: Vec::new(),
             contents: Vec::new(),
             filters: filter::filters(&spec, &facts, kept, files)?,
+            programs: facts.programs.clone(),
+            callers: Callers::default(),
+            sets_pwd: false,
             listened: None,
             uppers: Vec::new(),
             pass_fds: Vec::new(),
@@ -396,6 +399,7 @@ impl Join<'_> {
         list.push(must(Step::Supervise {
             shared_group,
             sweep,
+            lives_on: false,
         }));
         Ok(list)
     }

@@ -26,7 +26,7 @@ use crate::child::step::{Entry, Fallback, Fallbacks, Slot, Step, Text};
 use crate::error::{Error, Result};
 use crate::host::Facts;
 use crate::seccomp::Instruction;
-use crate::spec::{Capabilities, Limits, Rung, Share, Spec, Tty, Ulimit};
+use crate::spec::{Capabilities, Limits, Lives, Rung, Share, Signals, Spec, Tty, Ulimit};
 use capabilities::Held;
 use confine::{Confinement, Layer};
 use std::borrow::Cow;
@@ -99,6 +99,13 @@ pub enum ParentStep {
         /// Whether they were found beside something else, so that one that has gone can be left out.
         found: bool,
     },
+    /// setns(2): enters a namespace of a descriptor of the caller's, in which the new process is made.
+    JoinNamespace {
+        /// Which descriptor.
+        fd: i32,
+        /// Which kind: CLONE_NEWUSER, or CLONE_NEWPID, which only new processes are in.
+        flag: i32,
+    },
     /// Makes the new process, in the namespaces that must be asked for here.
     Clone {
         /// See [`Plan::clone_flags`].
@@ -125,6 +132,11 @@ pub enum ParentStep {
     WriteGidMap {
         /// The whole file.
         lines: Text,
+    },
+    /// Waits until somebody else has written the id maps, and says so.
+    AwaitIdMaps {
+        /// On which descriptor.
+        fd: i32,
     },
     /// Writes one byte to the life pipe: the child may go on.
     Release,
@@ -176,8 +188,14 @@ pub struct Plan {
     pub listened: Option<Cow<'static, [Instruction]>>,
     /// Directories of the host that overlays write to.
     pub uppers: Vec<Upper>,
+    /// Filters that the caller has made, in the order in which the command takes them.
+    pub programs: Vec<Vec<Instruction>>,
     /// Descriptors of the caller's that go on to the command.
     pub pass_fds: Vec<i32>,
+    /// What else of the caller's matters.
+    pub callers: Callers,
+    /// Whether set-up puts the variable PWD, the last of the environment, right.
+    pub sets_pwd: bool,
     /// Standard descriptors that are pipes inside, which the launcher reads and writes, with the slots of their inner ends.
     pub pipes: Vec<(i32, Slot)>,
     /// Whether the command has a terminal of its own.
@@ -186,6 +204,21 @@ pub struct Plan {
     pub timeout: Option<Duration>,
     /// What the container is made of, for reports.
     pub enforced: Enforced,
+}
+
+/// What of the caller's a container has, or is made with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Callers {
+    /// Whether the command gets all its descriptors, but for those that are made use of.
+    pub inherits: bool,
+    /// Descriptors that set-up makes use of.
+    pub consumed: Vec<i32>,
+    /// Those that init holds.
+    pub held: Vec<i32>,
+    /// What becomes of signals to the launcher.
+    pub signals: Signals,
+    /// Whether the command is in its session, and so gets what is typed at its terminal.
+    pub shares_session: bool,
 }
 
 /// A directory of the host that an overlay writes to.
@@ -334,6 +367,15 @@ impl Plan {
             paths: confinement.paths,
             contents,
             filters,
+            programs: facts.programs.clone(),
+            callers: Callers {
+                inherits: spec.descriptors.inherit,
+                consumed: setup::consumed(spec),
+                held: spec.descriptors.held.clone(),
+                signals: spec.signals,
+                shares_session: !tty && !spec.new_session,
+            },
+            sets_pwd: setup::has_pwd(spec),
             listened: None,
             uppers,
             pass_fds: spec.pass_fds.iter().copied().filter(|&fd| fd > 2).collect(),
@@ -357,6 +399,18 @@ impl Plan {
     pub fn sweeps(&self) -> bool {
         let sweeps = |entry: &Entry| matches!(entry.step, Step::Supervise { sweep: true, .. });
         self.init.iter().any(sweeps)
+    }
+
+    /// How many locks init holds.
+    pub fn locks(&self) -> usize {
+        let locks = |entry: &&Entry| matches!(entry.step, Step::Lock { .. });
+        self.init.iter().filter(locks).count()
+    }
+
+    /// Whether what is inside goes on when the command or the launcher has ended.
+    pub fn lives_on(&self) -> bool {
+        let lives_on = |entry: &Entry| matches!(entry.step, Step::Supervise { lives_on: true, .. });
+        self.init.iter().any(lives_on)
     }
 
     /// The list that `process` walks, where it is made of the steps of [`crate::child`].
@@ -430,6 +484,11 @@ fn parent_list(
     list.extend(first);
     list.push(ParentStep::OpenChannels);
     list.extend(made);
+    let joined = &spec.descriptors;
+    let user = joined.user_namespace.map(|fd| (fd, libc::CLONE_NEWUSER));
+    let pids = joined.pid_namespace.map(|fd| (fd, libc::CLONE_NEWPID));
+    let joins = user.into_iter().chain(pids);
+    list.extend(joins.map(|(fd, flag)| ParentStep::JoinNamespace { fd, flag }));
     list.push(ParentStep::Clone {
         flags: clone_flags(spec, has_group),
     });
@@ -446,11 +505,18 @@ fn parent_list(
 /// What the new process waits for.
 fn handshake(spec: &Spec, ids: &identity::Ids, arena: &mut Arena) -> Result<Vec<ParentStep>> {
     let mut list = Vec::new();
+    if let Some(fd) = spec.descriptors.id_maps {
+        return Ok(vec![ParentStep::AwaitIdMaps { fd }, ParentStep::Release]);
+    }
     list.extend(spec.nice.map(|nice| ParentStep::SetNice { nice }));
     if let Some(score) = spec.oom_score_adj {
         list.push(ParentStep::SetOomScore {
             score: arena.text(score.to_string())?,
         });
+    }
+    if spec.descriptors.user_namespace.is_some() {
+        list.push(ParentStep::Release);
+        return Ok(list);
     }
     if ids.deny_setgroups {
         list.push(ParentStep::DenySetgroups);
@@ -472,8 +538,17 @@ fn handshake(spec: &Spec, ids: &identity::Ids, arena: &mut Arena) -> Result<Vec<
 fn clone_flags(spec: &Spec, has_group: bool) -> u64 {
     let flag = |wanted, flag: i32| if wanted { flag as u64 } else { 0 };
     let own_pids = !spec.shares(Share::Pid);
-    let shares_memory = own_pids && !setup::has_clocks(spec) && spec.oom_score_adj.is_none();
-    flag(spec.namespaces, libc::CLONE_NEWUSER)
+    // Who can look at init would look at the launcher; and one that outlives the launcher needs a memory that does.
+    let shares_memory = own_pids
+        && !setup::has_clocks(spec)
+        && spec.oom_score_adj.is_none()
+        && !spec.announced
+        && spec.lives == Lives::Tied
+        && spec.descriptors.pid_namespace.is_none();
+    let announced = setup::namespace_flags(spec).filter(|_| spec.announced);
+    let makes_user = spec.namespaces && spec.descriptors.user_namespace.is_none();
+    announced.fold(0, |flags, flag| flags | flag as u64)
+        | flag(makes_user, libc::CLONE_NEWUSER)
         | flag(own_pids, libc::CLONE_NEWPID)
         | flag(shares_memory, libc::CLONE_VM)
         | if has_group { CLONE_INTO_CGROUP } else { 0 }
@@ -515,7 +590,10 @@ fn enforced(
         ..Enforced::default()
     };
     for (name, new) in [
-        ("user", spec.namespaces),
+        (
+            "user",
+            spec.namespaces && spec.descriptors.user_namespace.is_none(),
+        ),
         ("pid", !spec.shares(Share::Pid)),
         ("mount", spec.namespaces),
         ("ipc", !spec.shares(Share::Ipc)),

@@ -1,7 +1,7 @@
 //! The root tree, /proc, /dev and /sys.
 
 use super::views::{NO_DEVICES, NO_PROGRAMS, STAGE, Views, absolute};
-use crate::child::step::{Entry, Slot, Step};
+use crate::child::step::{Attributes, Entry, Slot, Step};
 use crate::error::{Error, Result};
 use crate::host::{Facts, Guard};
 use crate::spec::{Kernel, Mount, Net, Proc, Root, Rung, Share, Spec};
@@ -10,8 +10,9 @@ use std::path::Path;
 /// Devices of the host that a /dev of one's own gets.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 /// Links that programs expect in /dev.
-const LINKS: [(&str, &str); 5] = [
+const LINKS: [(&str, &str); 6] = [
     ("pts/ptmx", "ptmx"),
+    ("/proc/kcore", "core"),
     ("/proc/self/fd", "fd"),
     ("/proc/self/fd/0", "stdin"),
     ("/proc/self/fd/1", "stdout"),
@@ -76,6 +77,7 @@ impl Views<'_> {
     /// The root, and what belongs to it before the user's views.
     pub fn root(&mut self, spec: &Spec, facts: &Facts) -> Result<()> {
         match &spec.root {
+            Root::Bare => return self.bare_root(),
             root if root.is_host() => self.host_root(spec)?,
             Root::Directory(path) => self.directory_root(spec, &absolute(path, facts)?)?,
             _ => self.empty_root()?,
@@ -102,8 +104,9 @@ impl Views<'_> {
     pub fn close_root(&mut self, spec: &Spec) -> Result<()> {
         if spec.root == Root::Empty && spec.read_only {
             let path = self.text("/")?;
-            self.lay(Step::SetReadOnly {
+            self.lay(Step::SetAttributes {
                 path,
+                attributes: Attributes::READ_ONLY,
                 recursive: false,
             });
         }
@@ -113,8 +116,9 @@ impl Views<'_> {
     fn host_root(&mut self, spec: &Spec) -> Result<()> {
         if spec.read_only {
             let path = self.text("/")?;
-            self.lay(Step::SetReadOnly {
+            self.lay(Step::SetAttributes {
                 path,
+                attributes: Attributes::READ_ONLY,
                 recursive: true,
             });
         }
@@ -127,17 +131,40 @@ impl Views<'_> {
         self.lay(Step::Attach {
             slot,
             target: path,
-            read_only: spec.read_only,
+            attributes: Attributes::read_only(spec.read_only),
         });
         self.lay(Step::EnterRoot { path });
         Ok(())
     }
 
-    fn empty_root(&mut self) -> Result<()> {
+    /// What is to be the root, in memory.
+    fn root_in_memory(&mut self) -> Result<()> {
         self.lay_file_system("tmpfs", STAGE, NO_DEVICES, "mode=755")?;
         let path = self.text(STAGE)?;
         self.lay(Step::EnterRoot { path });
         self.note_place("/", true);
+        Ok(())
+    }
+
+    /// With nothing in it. A /proc that is to be new is at hand already.
+    fn bare_root(&mut self) -> Result<()> {
+        self.root_in_memory()?;
+        self.lay(Step::DetachOldRoot { last: false });
+        Ok(())
+    }
+
+    /// What was mounted at `/` last is the root from here on: it is found where `..` leads to there, on top of what was the
+    /// root until now.
+    pub(super) fn enter_top(&mut self) -> Result<()> {
+        let path = self.text("/..")?;
+        self.lay(Step::EnterRoot { path });
+        self.lay(Step::DetachOldRoot { last: false });
+        self.has_old_root = false;
+        Ok(())
+    }
+
+    fn empty_root(&mut self) -> Result<()> {
+        self.root_in_memory()?;
         for (path, mode) in SKELETON {
             let path = self.text(path)?;
             self.lay(Step::MakeDirectory { path, mode });
@@ -151,7 +178,7 @@ impl Views<'_> {
         let from_host = |slot: Slot| Step::Attach {
             slot,
             target,
-            read_only: false,
+            attributes: Attributes::NONE,
         };
         match (proc(spec), own) {
             (Proc::Host, false) | (Proc::None, true) => {}
@@ -182,7 +209,10 @@ impl Views<'_> {
         for &(path, guard) in &facts.guarded {
             let target = self.text(path)?;
             let step = match guard {
-                Guard::ReadOnly => Step::Seal { path: target },
+                Guard::ReadOnly => Step::Seal {
+                    path: target,
+                    if_writable: false,
+                },
                 Guard::Hidden { directory } => {
                     let slot = self.take_hidden(directory)?;
                     Step::Mask {
@@ -227,7 +257,7 @@ impl Views<'_> {
             self.lay(Step::Attach {
                 slot,
                 target,
-                read_only: false,
+                attributes: Attributes::NONE,
             });
         }
         for (name, kind, (flags, options)) in [
@@ -257,7 +287,7 @@ impl Views<'_> {
             false => Some(Step::Attach {
                 slot: self.take(Path::new("/sys"), true)?,
                 target: self.text("/sys")?,
-                read_only: true,
+                attributes: Attributes::READ_ONLY,
             }),
         };
         match from_host {

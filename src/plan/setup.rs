@@ -9,8 +9,9 @@ use super::root;
 use super::views::Views;
 use crate::child::step::{Entry, Slot, Step};
 use crate::error::{Error, Result};
-use crate::host::Facts;
-use crate::spec::{Net, Rung, Share, Spec};
+use crate::host::{Facts, descriptor_of};
+use crate::spec::{Content, Keyring, Lives, Mount, Net, Propagation, Rung, Seccomp, Share, Spec};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Descriptors that are open besides the sources of mounts: 0 to 2, channels, terminal, and a few for a moment.
@@ -96,6 +97,15 @@ pub fn list(
 ) -> Result<Setup> {
     let tty = super::has_terminal(spec, facts);
     let mut list = start(spec, facts);
+    // While /proc is there by which init can list its children.
+    if spec.init && spec.shares(Share::Pid) && spec.lives == Lives::Tied {
+        list.push(must(Step::Subreaper));
+    }
+    list.extend(
+        consumed(spec)
+            .into_iter()
+            .map(|fd| must(Step::CloseAtExec { fd })),
+    );
     let meanwhile = makes_network_meanwhile(spec);
     if meanwhile {
         list.push(must(Step::StartNetwork));
@@ -109,7 +119,11 @@ pub fn list(
                     flag: libc::CLONE_NEWCGROUP,
                 }
     };
-    let (late, early): (Vec<_>, Vec<_>) = namespaces(spec).into_iter().partition(is_late);
+    let made = match spec.announced {
+        true => Vec::new(),
+        false => namespaces(spec),
+    };
+    let (late, early): (Vec<_>, Vec<_>) = made.into_iter().partition(is_late);
     list.extend(early);
     list.push(must(Step::AwaitIdMaps));
     list.extend(late);
@@ -117,7 +131,7 @@ pub fn list(
         list.push(must(Step::BecomeIds {
             uid,
             gid,
-            drop_groups: !ids.deny_setgroups,
+            drop_groups: !ids.deny_setgroups && spec.descriptors.user_namespace.is_none(),
         }));
         if is_tied(spec, facts) {
             list.push(must(Step::Tie));
@@ -129,7 +143,11 @@ pub fn list(
             instead: kept(spec, libc::CLONE_NEWTIME),
         });
     }
-    list.push(must(Step::MakePrivate));
+    // In a mount namespace that belongs to another user namespace than the host's every mount that is shared is a slave
+    // already (mount_namespaces(7)).
+    if spec.propagation == Propagation::Private {
+        list.push(must(Step::MakePrivate));
+    }
     list.extend(held.prepare(arena)?.map(must));
     let own_dev = root::has_own_dev(spec);
     if tty && !own_dev {
@@ -178,13 +196,18 @@ pub fn list(
     if spec.net == Net::None {
         list.push(must(Step::LoopbackUp));
     }
-    list.push(must(Step::ChangeDirectory {
-        path: arena.text(directory(spec, facts)?)?,
-    }));
+    if let Some(fd) = spec.descriptors.awaited {
+        list.push(must(Step::AwaitDescriptor { fd }));
+    }
+    list.push(must(start_in(spec, facts, arena)?));
     if tty {
         list.push(must(Step::LeadSession));
+    } else if spec.new_session {
+        list.push(must(Step::LeaveSession));
     }
-    list.push(keyring(spec));
+    if spec.keyring == Keyring::New {
+        list.push(keyring(spec));
+    }
     Ok(Setup {
         list,
         contents,
@@ -208,7 +231,9 @@ pub fn start(spec: &Spec, facts: &Facts) -> Vec<Entry> {
     if is_tied(spec, facts) {
         list.push(must(Step::Tie));
     }
-    list.push(must(Step::CloseOthers));
+    if !spec.descriptors.inherit {
+        list.push(must(Step::CloseOthers));
+    }
     if facts.ignores_sigchld {
         list.push(must(Step::SetSignal {
             signal: libc::SIGCHLD,
@@ -221,19 +246,90 @@ pub fn start(spec: &Spec, facts: &Facts) -> Vec<Entry> {
 /// Whether the new process is killed with the thread that launched it. Where that may end before the program does, only
 /// the life pipe ties; but without an init nobody would watch the pipe.
 pub fn is_tied(spec: &Spec, facts: &Facts) -> bool {
-    facts.main_thread || !spec.init
+    spec.lives == Lives::Tied && (facts.main_thread || !spec.init)
+}
+
+/// Descriptors of the caller's that are made use of, and that the command does not get. Those that init is to hold it gets
+/// where there is no init.
+pub fn consumed(spec: &Spec) -> Vec<i32> {
+    let named = &spec.descriptors;
+    let of_view = |mount: &Mount| match mount {
+        Mount::Bind { source, .. } => descriptor_of(source),
+        Mount::File {
+            content: Content::Descriptor(fd),
+            ..
+        } => Some(*fd),
+        _ => None,
+    };
+    let programs = match &spec.seccomp {
+        Seccomp::Programs(fds) => &fds[..],
+        _ => &[],
+    };
+    let one = [
+        named.awaited,
+        named.id_maps,
+        named.user_namespace,
+        named.last_user_namespace,
+        named.pid_namespace,
+    ];
+    let held = named.held.iter().filter(|_| spec.init);
+    let mut consumed: Vec<i32> = (one.into_iter().flatten())
+        .chain(held.chain(programs).copied())
+        .chain(spec.mounts.iter().filter_map(of_view))
+        .filter(|&fd| fd > 2)
+        .collect();
+    consumed.sort_unstable();
+    consumed.dedup();
+    consumed
+}
+
+/// Whether set-up chooses the directory among several, or tells the command of it.
+pub fn has_pwd(spec: &Spec) -> bool {
+    spec.set_pwd || !spec.workdir_else.is_empty()
+}
+
+/// What starts the command where it is to start.
+fn start_in(spec: &Spec, facts: &Facts, arena: &mut Arena) -> Result<Step> {
+    let directory = directory(spec, facts)?;
+    if !has_pwd(spec) {
+        return Ok(Step::ChangeDirectory {
+            path: arena.text(directory)?,
+        });
+    }
+    let all = std::iter::once(&directory).chain(&spec.workdir_else);
+    let variables = all.map(|directory| {
+        let mut variable = OsString::from("PWD=");
+        variable.push(directory);
+        arena.text(variable)
+    });
+    let variables = variables.collect::<Result<Vec<_>>>()?;
+    let count = u16::try_from(variables.len())
+        .map_err(|_| Error::usage("there are more than 65535 directories to start in"))?;
+    Ok(Step::ChangeToFirst {
+        first: variables[0],
+        count,
+    })
 }
 
 /// Whether a process of its own makes the network namespace. It shares the memory of the one that sets up: so not where
 /// there are clocks, since nobody may enter a time namespace who shares memory, and not without a PID namespace, whose end
 /// is its end too, before anybody uses that memory again.
 fn makes_network_meanwhile(spec: &Spec) -> bool {
-    spec.net == Net::None && !has_clocks(spec) && !spec.shares(Share::Pid)
+    spec.net == Net::None && !has_clocks(spec) && !spec.shares(Share::Pid) && !spec.announced
 }
 
 /// The namespaces that the new process makes, while the launcher writes its id maps: they need capabilities, which it has
 /// from the start, but no ids.
 fn namespaces(spec: &Spec) -> Vec<Entry> {
+    let entry = |flag| Entry {
+        step: Step::Unshare { flag },
+        instead: kept(spec, flag),
+    };
+    namespace_flags(spec).map(entry).collect()
+}
+
+/// The namespaces besides user and PID namespace.
+pub fn namespace_flags(spec: &Spec) -> impl Iterator<Item = i32> {
     let kinds = [
         (true, libc::CLONE_NEWNS),
         (!spec.shares(Share::Ipc), libc::CLONE_NEWIPC),
@@ -245,12 +341,9 @@ fn namespaces(spec: &Spec) -> Vec<Entry> {
         ),
         (has_clocks(spec), libc::CLONE_NEWTIME),
     ];
-    let wanted = kinds.into_iter().filter(|&(wanted, _)| wanted);
-    let entry = |(_, flag)| Entry {
-        step: Step::Unshare { flag },
-        instead: kept(spec, flag),
-    };
-    wanted.map(entry).collect()
+    kinds
+        .into_iter()
+        .filter_map(|(wanted, flag)| wanted.then_some(flag))
 }
 
 /// What is done where a namespace is refused that the user can do without.
@@ -297,8 +390,12 @@ pub fn directory(spec: &Spec, facts: &Facts) -> Result<PathBuf> {
 
 /// What PID 1 does; nothing when the command is to be PID 1.
 pub fn init_list(spec: &Spec, facts: &Facts, tty: bool, arena: &mut Arena) -> Result<Vec<Entry>> {
+    let named = &spec.descriptors;
     if !spec.init {
-        if spec.shares(Share::Pid) {
+        if !spec.locks.is_empty() {
+            return Err(Error::usage("a lock is held by an init, and there is none"));
+        }
+        if spec.shares(Share::Pid) && spec.lives == Lives::Tied {
             return Err(Error::usage(
                 "without an init and with the host's process ids nothing would end what the command leaves",
             )
@@ -306,23 +403,26 @@ pub fn init_list(spec: &Spec, facts: &Facts, tty: bool, arena: &mut Arena) -> Re
         }
         return Ok(Vec::new());
     }
-    let mut list = vec![
-        must(Step::Rename {
-            name: arena.text("rootlet-init")?,
-        }),
-        must(Step::HideInit),
-    ];
-    let sweep = spec.shares(Share::Pid);
-    if sweep {
-        list.push(must(Step::Subreaper));
+    let mut list = vec![must(Step::Rename {
+        name: arena.text("rootlet-init")?,
+    })];
+    // Whoever is told of it may have to look at it.
+    if !spec.announced {
+        list.push(must(Step::HideInit));
     }
+    let lives_on = spec.lives == Lives::Own;
+    let sweep = spec.shares(Share::Pid) && !lives_on;
     if sweep && is_tied(spec, facts) {
         list.push(must(Step::Untie));
     }
     let shared_group = !tty && facts.controlling_terminal;
+    for path in &spec.locks {
+        let path = arena.text(path)?;
+        list.push(must(Step::Lock { path }));
+    }
     list.extend(filter::before_the_command(spec).into_iter().map(must));
     list.push(must(Step::SpawnCommand {
-        foreign_pids: !sweep,
+        foreign_pids: !spec.shares(Share::Pid) || named.pid_namespace.is_some(),
         listened: false,
     }));
     // Capabilities over namespaces of its own; without, they are the caller's or none, and there is nothing to take.
@@ -333,6 +433,7 @@ pub fn init_list(spec: &Spec, facts: &Facts, tty: bool, arena: &mut Arena) -> Re
     list.push(must(Step::Supervise {
         shared_group,
         sweep,
+        lives_on,
     }));
     Ok(list)
 }

@@ -1,6 +1,6 @@
 //! Launches without a command, by which a host's answers are found.
 
-use super::{Arena, Enforced, ParentStep, Plan, setup::must};
+use super::{Arena, Callers, Enforced, ParentStep, Plan, setup::must};
 use crate::child::step::{Entry, Fallback, Fallbacks, Slot, Step};
 use crate::error::Result;
 
@@ -50,6 +50,9 @@ impl Plan {
             paths: Vec::new(),
             contents: Vec::new(),
             filters: Default::default(),
+            programs: Vec::new(),
+            callers: Callers::default(),
+            sets_pwd: false,
             listened: None,
             uppers: Vec::new(),
             pass_fds: Vec::new(),

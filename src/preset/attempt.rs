@@ -5,7 +5,7 @@
 
 use super::pieces::{Held, Piece, Pieces, What};
 use crate::error::{Error, Result};
-use crate::spec::{Capability, Missing, Mount, Proc, Spec, User};
+use crate::spec::{Capability, Missing, Mount, Proc, Spec, User, Without};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
@@ -76,6 +76,7 @@ pub fn preset(
         .filter(|layer| cwd.is_some_and(|cwd| cwd.starts_with(&layer.path)));
     let needed = around_cwd.max_by_key(|layer| layer.path.as_os_str().len());
     let overlay = |layer: &Layer<'_>, parts: &Parts| Mount::Overlay {
+        read_only: false,
         lower: vec![parts.lower.clone()],
         target: layer.path.clone(),
         upper: Some(parts.upper.clone()),
@@ -119,6 +120,7 @@ fn as_it_is(path: PathBuf, read_only: bool) -> Mount {
         source: path,
         target: None,
         read_only,
+        without: Without::default(),
         missing: Missing::Optional,
     }
 }

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::host::unanswered::{self, Unanswered};
 use crate::spec::{
     AbstractSockets, Capability, Kernel, Landlock, Missing, Mount, Net, Seccomp, Spec, User,
+    Without,
 };
 use rustix::fs::{Dir, Mode, OFlags};
 use std::collections::BTreeSet;
@@ -370,6 +371,7 @@ fn bind(path: &Path, read_only: bool) -> Mount {
         source: path.to_path_buf(),
         target: None,
         read_only,
+        without: Without::default(),
         missing: match read_only {
             true => Missing::Optional,
             false => Missing::Refused,
@@ -473,6 +475,7 @@ mod tests {
             source: "/home".into(),
             target: Some("/mnt".into()),
             read_only: true,
+            without: Without::default(),
             missing: Missing::Refused,
         });
         complete(&mut spec, before, &everything);

@@ -1,7 +1,8 @@
 //! Which system calls get through.
 
 use serde::{Deserialize, Serialize};
-use std::ffi::OsStr;
+use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,9 @@ pub enum Seccomp {
     None,
     /// What a file says: docker's JSON, or TOML.
     File(PathBuf),
+    /// Programs of the kernel's (struct sock_filter), from descriptors of the caller's that are read to their ends, in the
+    /// order in which they are installed. The last is asked first.
+    Programs(Vec<i32>),
 }
 
 impl Seccomp {
@@ -31,12 +35,23 @@ impl Seccomp {
         ("none", Seccomp::None),
     ];
 
-    /// Its name, or the path of its file.
-    pub fn name(&self) -> &OsStr {
+    /// Its name, the path of its file, or `@5,6` for descriptors.
+    pub fn name(&self) -> Cow<'_, OsStr> {
         match self {
-            Seccomp::File(path) => path.as_os_str(),
-            _ => OsStr::new(self.word().unwrap_or_default()),
+            Seccomp::File(path) => path.as_os_str().into(),
+            Seccomp::Programs(fds) => {
+                let fds: Vec<String> = fds.iter().map(ToString::to_string).collect();
+                OsString::from(format!("@{}", fds.join(","))).into()
+            }
+            _ => OsStr::new(self.word().unwrap_or_default()).into(),
         }
+    }
+
+    /// Reads `@5,6`.
+    fn programs(word: &OsStr) -> Option<Self> {
+        let fds = word.to_str()?.strip_prefix('@')?.split(',');
+        let fds = fds.map(|fd| fd.parse().ok().filter(|fd| *fd >= 0));
+        fds.collect::<Option<_>>().map(Seccomp::Programs)
     }
 
     fn word(&self) -> Option<&'static str> {
@@ -51,7 +66,7 @@ impl From<PathBuf> for Seccomp {
         let named = |(word, _): &&(&str, Seccomp)| word.as_bytes() == path.as_os_str().as_bytes();
         match Seccomp::WORDS.iter().find(named) {
             Some((_, known)) => known.clone(),
-            None => Seccomp::File(path),
+            None => Seccomp::programs(path.as_os_str()).unwrap_or(Seccomp::File(path)),
         }
     }
 }
@@ -61,7 +76,7 @@ impl From<Seccomp> for PathBuf {
         match seccomp {
             Seccomp::File(path) if matches!(Seccomp::from(path.clone()), Seccomp::File(_)) => path,
             Seccomp::File(path) => Path::new(".").join(path),
-            known => known.name().into(),
+            known => known.name().into_owned().into(),
         }
     }
 }
@@ -81,6 +96,17 @@ mod tests {
             let seccomp = Seccomp::from(PathBuf::from(file));
             assert_eq!(seccomp, Seccomp::File(file.into()));
             assert_eq!(PathBuf::from(seccomp), Path::new(file));
+        }
+        for (word, fds) in [("@5", vec![5]), ("@7,0", vec![7, 0])] {
+            let seccomp = Seccomp::from(PathBuf::from(word));
+            assert_eq!(seccomp, Seccomp::Programs(fds));
+            assert_eq!(PathBuf::from(seccomp), Path::new(word));
+        }
+        for file in ["@", "@x", "@-1", "@1,"] {
+            assert_eq!(
+                Seccomp::from(PathBuf::from(file)),
+                Seccomp::File(file.into())
+            );
         }
         let odd = PathBuf::from(Seccomp::File("strict".into()));
         assert_eq!(odd, Path::new("./strict"));

@@ -5,10 +5,12 @@
 #![forbid(unsafe_code)]
 
 mod capability;
+mod descriptors;
 mod filter;
 mod identity;
 mod kept;
 mod limits;
+mod manner;
 mod mount;
 mod mount_words;
 mod rung;
@@ -16,10 +18,12 @@ mod text;
 mod ulimit;
 
 pub use capability::{Capabilities, Capability};
+pub use descriptors::Descriptors;
 pub use filter::Seccomp;
 pub use identity::{IdRange, User};
 pub use limits::{Cpus, Limits, MemorySwap, Size, WhenRefused};
-pub use mount::{Content, Kernel, Missing, Mount};
+pub use manner::{Keyring, Lives, Nesting, Places, Propagation, Signals};
+pub use mount::{Content, Kept, Kernel, Missing, Mount, Without};
 pub use rung::Rung;
 pub use text::parse_duration;
 pub use ulimit::{Resource, UNLIMITED, Ulimit, shown as shown_limit};
@@ -37,6 +41,9 @@ pub struct Spec {
     /// The command and its arguments; empty means the caller's shell.
     #[serde(with = "text::list", skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<OsString>,
+    /// What the command is told that it is called; none: its first word.
+    #[serde(with = "text::option", skip_serializing_if = "Option::is_none")]
+    pub argv0: Option<OsString>,
     /// Who the command is inside.
     pub user: User,
     /// Ranges of user ids, inside to outside; empty means one line that follows from [`Spec::user`].
@@ -79,16 +86,47 @@ pub struct Spec {
     /// The working directory; none keeps the caller's (with a root of its own: `/`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workdir: Option<PathBuf>,
+    /// Where the command starts if it cannot start there: the first of these that it can.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub workdir_else: Vec<PathBuf>,
+    /// Whether the variable PWD tells the command where it starts.
+    #[serde(skip_serializing_if = "is_default")]
+    pub set_pwd: bool,
     /// Whether the environment starts empty, and not as the caller's.
     pub clear_env: bool,
+    /// Variables of the caller's that the command does not get.
+    #[serde(with = "text::list", skip_serializing_if = "Vec::is_empty")]
+    pub unset_env: Vec<OsString>,
     /// Changes to the environment: `K=V` sets, `K` takes the caller's value.
     #[serde(with = "text::list", skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<OsString>,
     /// Descriptors that the command gets besides 0, 1 and 2.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pass_fds: Vec<i32>,
+    /// Descriptors of the caller's that are made use of in another way.
+    #[serde(skip_serializing_if = "is_default")]
+    pub descriptors: Descriptors,
     /// Whether rootlet's init is PID 1; otherwise the command itself is.
     pub init: bool,
+    /// What ends with the command, and with the launcher.
+    #[serde(skip_serializing_if = "is_default")]
+    pub lives: Lives,
+    /// What becomes of signals to the launcher.
+    #[serde(skip_serializing_if = "is_default")]
+    pub signals: Signals,
+    /// Files inside that init holds a lock of for as long as it lives: to read, the whole file (fcntl(2), F_SETLK).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub locks: Vec<PathBuf>,
+    /// Whether whoever launches it is told of the first process before anything else happens: all its namespaces are made by
+    /// the clone then, and init can be looked at from outside.
+    #[serde(skip_serializing_if = "is_default")]
+    pub announced: bool,
+    /// Whether the command leads a session without a terminal, where it has not one of its own.
+    #[serde(skip_serializing_if = "is_default")]
+    pub new_session: bool,
+    /// The session keyring.
+    #[serde(skip_serializing_if = "is_default")]
+    pub keyring: Keyring,
     /// Whether the command gets a terminal of its own.
     pub tty: Tty,
     /// What the command gets in the place of files that are the caller's standard input, output and error.
@@ -117,6 +155,12 @@ pub struct Spec {
     /// Capabilities that it has not, of those that it has by default.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cap_drop: Vec<Capability>,
+    /// Whether a user other than root has all of them that it can have, and not only those that are named.
+    #[serde(skip_serializing_if = "is_default")]
+    pub ambient: bool,
+    /// Whether further user namespaces can be made inside.
+    #[serde(skip_serializing_if = "is_default")]
+    pub nesting: Nesting,
     /// Which system calls get through.
     #[serde(skip_serializing_if = "is_default")]
     pub seccomp: Seccomp,
@@ -128,6 +172,15 @@ pub struct Spec {
     /// Steps down that rootlet may make, of those that it does not make by itself.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub optional: Vec<Rung>,
+    /// Whether whoever is allowed to unmount inside may uncover what a view hides.
+    #[serde(skip_serializing_if = "is_default")]
+    pub unlocked: bool,
+    /// Where what views need may be made.
+    #[serde(skip_serializing_if = "is_default")]
+    pub places: Places,
+    /// Whether mounts that are made on the host later appear inside.
+    #[serde(skip_serializing_if = "is_default")]
+    pub propagation: Propagation,
     /// Views, in the order in which they are laid down.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
@@ -137,6 +190,7 @@ impl Default for Spec {
     fn default() -> Self {
         Spec {
             command: Vec::new(),
+            argv0: None,
             user: User::Root,
             uid_map: Vec::new(),
             gid_map: Vec::new(),
@@ -152,10 +206,20 @@ impl Default for Spec {
             landlock: Landlock::None,
             proc: None,
             workdir: None,
+            workdir_else: Vec::new(),
+            set_pwd: false,
             clear_env: false,
+            unset_env: Vec::new(),
             env: Vec::new(),
             pass_fds: Vec::new(),
+            descriptors: Descriptors::default(),
             init: true,
+            lives: Lives::Tied,
+            signals: Signals::Passed,
+            locks: Vec::new(),
+            announced: false,
+            new_session: false,
+            keyring: Keyring::New,
             tty: Tty::Auto,
             stdio: Stdio::Inherit,
             timeout: None,
@@ -166,10 +230,15 @@ impl Default for Spec {
             allow_new_privs: false,
             cap_add: Vec::new(),
             cap_drop: Vec::new(),
+            ambient: false,
+            nesting: Nesting::Allowed,
             seccomp: Seccomp::Default,
             strict: false,
             require: Vec::new(),
             optional: Vec::new(),
+            unlocked: false,
+            places: Places::Memory,
+            propagation: Propagation::Private,
             mounts: Vec::new(),
         }
     }
@@ -191,6 +260,8 @@ pub enum Root {
     Host,
     /// An empty one in memory, with the directories that programs expect.
     Empty,
+    /// An empty one in memory, with nothing in it at all: /proc and /dev neither.
+    Bare,
     /// A directory of the host.
     Directory(PathBuf),
 }
@@ -200,18 +271,19 @@ impl Root {
     pub fn is_host(&self) -> bool {
         match self {
             Root::Host => true,
-            Root::Empty => false,
+            Root::Empty | Root::Bare => false,
             Root::Directory(path) => path == Path::new("/"),
         }
     }
 }
 
 impl From<PathBuf> for Root {
-    /// `host` and `empty` are the words; a directory of that name is `./host`.
+    /// `host`, `empty` and `bare` are the words; a directory of that name is `./host`.
     fn from(path: PathBuf) -> Self {
         match path.as_os_str().as_bytes() {
             b"host" => Root::Host,
             b"empty" => Root::Empty,
+            b"bare" => Root::Bare,
             _ => Root::Directory(path),
         }
     }
@@ -222,10 +294,11 @@ impl From<Root> for PathBuf {
         match root {
             Root::Host => "host".into(),
             Root::Empty => "empty".into(),
-            Root::Directory(path) if path.as_os_str() == "host" || path.as_os_str() == "empty" => {
-                Path::new(".").join(path)
-            }
-            Root::Directory(path) => path,
+            Root::Bare => "bare".into(),
+            Root::Directory(path) => match Root::from(path.clone()) {
+                Root::Directory(_) => path,
+                _ => Path::new(".").join(path),
+            },
         }
     }
 }

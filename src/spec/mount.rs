@@ -19,6 +19,8 @@ pub enum Mount {
         target: Option<PathBuf>,
         /// Whether it is read-only, with every mount below it.
         read_only: bool,
+        /// What else it has not, with every mount below it.
+        without: Without,
         /// What is done when the source is not there.
         missing: Missing,
     },
@@ -37,6 +39,8 @@ pub enum Mount {
         lower: Vec<PathBuf>,
         /// Where they appear inside.
         target: PathBuf,
+        /// Whether nothing can be written; there is no `upper` then.
+        read_only: bool,
         /// The directory of the host that what is written goes to, and stays in. None: memory, and it vanishes.
         upper: Option<PathBuf>,
         /// An empty directory on the file system of `upper`, in which the kernel prepares its files. None: one beside
@@ -57,6 +61,38 @@ pub enum Mount {
         content: Content,
         /// Its permission bits, in octal. None: 644.
         mode: Option<OsString>,
+        /// How it comes to be there.
+        kept: Kept,
+    },
+    /// A directory; one that is there already stays as it is.
+    Directory {
+        /// Where it appears inside.
+        target: PathBuf,
+        /// Its permission bits, in octal. None: 755.
+        mode: Option<OsString>,
+    },
+    /// Other permission bits for what is there.
+    Chmod {
+        /// What is there.
+        target: PathBuf,
+        /// Its permission bits, in octal.
+        mode: OsString,
+    },
+    /// Takes something from a mount that is there.
+    Remount {
+        /// The mount point.
+        target: PathBuf,
+        /// Whether it becomes read-only.
+        read_only: bool,
+        /// What else is taken from it.
+        without: Without,
+        /// Whether every mount below it is meant too.
+        recursive: bool,
+    },
+    /// What is there can be read only, where it could be written; where nothing is, nothing is done.
+    Seal {
+        /// What is there.
+        target: PathBuf,
     },
     /// Hides a file or a tree: what is there is an empty file or directory, and cannot be written. Where nothing is,
     /// nothing is done.
@@ -77,6 +113,30 @@ pub enum Mount {
         kind: Kernel,
         /// Where it appears inside.
         target: PathBuf,
+    },
+}
+
+/// What a mount has not, whatever its files say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Without {
+    /// Devices: they cannot be opened.
+    pub devices: bool,
+    /// Programs that change who one is: their bits have no effect.
+    pub setuid: bool,
+}
+
+/// How a file that exists only inside comes to be where it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kept {
+    /// It is made in the directory, where that is in memory; else it is mounted.
+    #[default]
+    Either,
+    /// It is made in the directory, or put in the place of one that is there.
+    Written,
+    /// It is mounted.
+    Mounted {
+        /// Whether it is read-only.
+        read_only: bool,
     },
 }
 
@@ -137,6 +197,14 @@ pub(super) struct Entry {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read_only: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_devices: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_setuid: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recursive: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mounted: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub optional: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub create: Option<bool>,
@@ -161,6 +229,10 @@ pub(super) enum Type {
     Tmpfs,
     Overlay,
     File,
+    Directory,
+    Chmod,
+    Remount,
+    Seal,
     Mask,
     Symlink,
     Proc,
@@ -175,13 +247,21 @@ impl Type {
     fn keys(self) -> &'static str {
         match self {
             Type::Bind => {
-                "a bind has source, and may have target, read-only, and optional or create"
+                "a bind has source, and may have target, read-only, no-devices, no-setuid, and optional or create"
             }
             Type::Tmpfs => "a tmpfs has target, and may have size and mode",
             Type::Overlay => {
-                "an overlay has lower and target, and may have upper, work, optional and volatile"
+                "an overlay has lower and target, and may have read-only, upper, work, optional and volatile"
             }
-            Type::File => "a file has target, text or source, and may have mode",
+            Type::File => {
+                "a file has target, text or source, and may have mode, mounted and, if mounted, read-only"
+            }
+            Type::Directory => "a directory has target, and may have mode",
+            Type::Chmod => "a chmod has target and mode",
+            Type::Remount => {
+                "a remount has target, and may have read-only, no-devices, no-setuid and recursive"
+            }
+            Type::Seal => "a seal has target",
             Type::Mask => "a mask has target",
             Type::Symlink => "a symlink has target and to",
             Type::Proc | Type::Dev | Type::Mqueue | Type::Devpts | Type::Sysfs => {
@@ -196,7 +276,7 @@ impl TryFrom<Entry> for Mount {
 
     fn try_from(mut entry: Entry) -> Result<Self> {
         let kind = entry.r#type.take().ok_or_else(|| {
-            Error::usage("a mount needs a type: bind, tmpfs, overlay, file, mask, symlink, proc, dev, mqueue, devpts or sysfs")
+            Error::usage("a mount needs a type: bind, tmpfs, overlay, file, directory, chmod, remount, seal, mask, symlink, proc, dev, mqueue, devpts or sysfs")
         })?;
         let wrong = || Error::usage(format!("{}; nothing else", kind.keys()));
         let mount = entry.take(kind).ok_or_else(wrong)?;
@@ -216,7 +296,8 @@ impl Entry {
             return Some(Mount::Bind {
                 source: self.source.take()?,
                 target: self.target.take(),
-                read_only: self.read_only.take().unwrap_or(false),
+                read_only: taken(&mut self.read_only),
+                without: self.take_without(),
                 missing: self.take_missing()?,
             });
         }
@@ -232,16 +313,33 @@ impl Entry {
             Type::Overlay => Some(Mount::Overlay {
                 lower: std::mem::take(&mut self.lower),
                 target,
+                read_only: taken(&mut self.read_only),
                 upper: self.upper.take(),
                 work: self.work.take(),
-                optional: self.optional.take().unwrap_or(false),
-                volatile: self.volatile.take().unwrap_or(false),
+                optional: taken(&mut self.optional),
+                volatile: taken(&mut self.volatile),
             }),
             Type::File => Some(Mount::File {
                 target,
                 content: self.take_content()?,
                 mode: self.mode.take(),
+                kept: self.take_kept()?,
             }),
+            Type::Directory => Some(Mount::Directory {
+                target,
+                mode: self.mode.take(),
+            }),
+            Type::Chmod => Some(Mount::Chmod {
+                target,
+                mode: self.mode.take()?,
+            }),
+            Type::Remount => Some(Mount::Remount {
+                target,
+                read_only: taken(&mut self.read_only),
+                without: self.take_without(),
+                recursive: taken(&mut self.recursive),
+            }),
+            Type::Seal => Some(Mount::Seal { target }),
             Type::Mask => Some(Mount::Mask { target }),
             Type::Symlink => Some(Mount::Symlink {
                 target,
@@ -264,6 +362,24 @@ impl Entry {
         }
     }
 
+    fn take_without(&mut self) -> Without {
+        Without {
+            devices: taken(&mut self.no_devices),
+            setuid: taken(&mut self.no_setuid),
+        }
+    }
+
+    fn take_kept(&mut self) -> Option<Kept> {
+        match (self.mounted.take(), self.read_only.take()) {
+            (None, None) => Some(Kept::Either),
+            (Some(false), None) => Some(Kept::Written),
+            (Some(true), read_only) => Some(Kept::Mounted {
+                read_only: read_only.unwrap_or(false),
+            }),
+            _ => None,
+        }
+    }
+
     fn take_content(&mut self) -> Option<Content> {
         match (self.text.take(), self.source.take()) {
             (Some(text), None) => Some(Content::Text(text)),
@@ -271,6 +387,11 @@ impl Entry {
             _ => None,
         }
     }
+}
+
+/// A switch, which is off where nothing is said.
+fn taken(switch: &mut Option<bool>) -> bool {
+    switch.take().unwrap_or(false)
 }
 
 impl Content {
@@ -300,10 +421,13 @@ impl From<Mount> for Entry {
                 source,
                 target,
                 read_only,
+                without,
                 missing,
             } => Entry {
                 source: Some(source),
                 read_only: Some(read_only),
+                no_devices: without.devices.then_some(true),
+                no_setuid: without.setuid.then_some(true),
                 optional: (missing == Missing::Optional).then_some(true),
                 create: (missing == Missing::Created).then_some(true),
                 ..new(Type::Bind, target)
@@ -316,12 +440,14 @@ impl From<Mount> for Entry {
             Mount::Overlay {
                 lower,
                 target,
+                read_only,
                 upper,
                 work,
                 optional,
                 volatile,
             } => Entry {
                 lower,
+                read_only: read_only.then_some(true),
                 upper,
                 work,
                 optional: optional.then_some(true),
@@ -332,7 +458,13 @@ impl From<Mount> for Entry {
                 target,
                 content,
                 mode,
+                kept,
             } => {
+                let (mounted, read_only) = match kept {
+                    Kept::Either => (None, None),
+                    Kept::Written => (Some(false), None),
+                    Kept::Mounted { read_only } => (Some(true), read_only.then_some(true)),
+                };
                 let (text, source) = match content {
                     Content::Text(text) => (Some(text), None),
                     Content::Path(path) => (None, Some(path)),
@@ -343,9 +475,32 @@ impl From<Mount> for Entry {
                     text,
                     source,
                     mode,
+                    mounted,
+                    read_only,
                     ..new(Type::File, Some(target))
                 }
             }
+            Mount::Directory { target, mode } => Entry {
+                mode,
+                ..new(Type::Directory, Some(target))
+            },
+            Mount::Chmod { target, mode } => Entry {
+                mode: Some(mode),
+                ..new(Type::Chmod, Some(target))
+            },
+            Mount::Remount {
+                target,
+                read_only,
+                without,
+                recursive,
+            } => Entry {
+                read_only: read_only.then_some(true),
+                no_devices: without.devices.then_some(true),
+                no_setuid: without.setuid.then_some(true),
+                recursive: recursive.then_some(true),
+                ..new(Type::Remount, Some(target))
+            },
+            Mount::Seal { target } => new(Type::Seal, Some(target)),
             Mount::Mask { target } => new(Type::Mask, Some(target)),
             Mount::Symlink { target, to } => Entry {
                 to: Some(to),
@@ -373,6 +528,10 @@ impl Mount {
             Mount::Tmpfs { target, .. }
             | Mount::Overlay { target, .. }
             | Mount::File { target, .. }
+            | Mount::Directory { target, .. }
+            | Mount::Chmod { target, .. }
+            | Mount::Remount { target, .. }
+            | Mount::Seal { target }
             | Mount::Mask { target }
             | Mount::Symlink { target, .. }
             | Mount::Kernel { target, .. } => Some(target),

@@ -1,6 +1,6 @@
 //! How views are written on a command line.
 
-use super::mount::{Content, Entry, Missing, Mount, Type};
+use super::mount::{Content, Entry, Kept, Missing, Mount, Type, Without};
 use crate::error::{Error, Result};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -56,6 +56,7 @@ impl Mount {
             source,
             target,
             read_only: read_only.unwrap_or(false),
+            without: Without::default(),
             missing,
         })
     }
@@ -122,6 +123,7 @@ impl Mount {
         Ok(Mount::Overlay {
             lower,
             target: path(target),
+            read_only: false,
             upper,
             work: None,
             optional: false,
@@ -153,6 +155,7 @@ impl Mount {
             target: path(target),
             content: Content::parse(&path(source)).ok_or_else(wrong)?,
             mode,
+            kept: Kept::Either,
         })
     }
 
@@ -178,6 +181,7 @@ impl Mount {
             source: path.into(),
             target: None,
             read_only,
+            without: Without::default(),
             missing: Missing::Refused,
         }
     }
@@ -204,6 +208,10 @@ impl Entry {
                 self.text = Some(text.map_err(|_| "the text is not UTF-8".to_string())?);
             }
             b"readonly" | b"read-only" | b"ro" => self.read_only = Some(truth(&name, value)?),
+            b"nodev" | b"no-devices" => self.no_devices = Some(truth(&name, value)?),
+            b"nosuid" | b"no-setuid" => self.no_setuid = Some(truth(&name, value)?),
+            b"recursive" => self.recursive = Some(truth(&name, value)?),
+            b"mounted" => self.mounted = Some(truth(&name, value)?),
             b"rw" => self.read_only = Some(!truth(&name, value)?),
             b"optional" => self.optional = Some(truth(&name, value)?),
             b"volatile" => self.volatile = Some(truth(&name, value)?),
@@ -220,6 +228,10 @@ fn kind(value: &[u8]) -> std::result::Result<Type, String> {
         b"tmpfs" => Type::Tmpfs,
         b"overlay" => Type::Overlay,
         b"file" => Type::File,
+        b"directory" => Type::Directory,
+        b"chmod" => Type::Chmod,
+        b"remount" => Type::Remount,
+        b"seal" => Type::Seal,
         b"mask" => Type::Mask,
         b"symlink" => Type::Symlink,
         b"proc" => Type::Proc,

@@ -15,7 +15,7 @@ pub mod seccomp;
 
 use core::ffi::{CStr, c_char, c_void};
 use raw::syscall;
-use rustix::fd::{FromRawFd, OwnedFd};
+use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::Errno;
 use std::ffi::CString;
 
@@ -261,6 +261,12 @@ pub fn unshare(flag: i32) -> Result<(), Errno> {
     unsafe { syscall!(SYS_unshare, flag) }.map(drop)
 }
 
+/// Enters the namespace of `fd`, of the kind that `flag` names, one of CLONE_NEW* (setns(2)).
+pub fn join_namespace(fd: RawFd, flag: i32) -> Result<(), Errno> {
+    // SAFETY: takes plain numbers.
+    unsafe { syscall!(SYS_setns, fd, flag) }.map(drop)
+}
+
 /// Makes `to` the same open file as `from`, open across exec (dup3(2)).
 pub fn duplicate_onto(from: RawFd, to: RawFd) -> Result<(), Errno> {
     // SAFETY: takes plain numbers; the callers replace 0, 1 and 2 only.
@@ -280,6 +286,26 @@ pub fn keep_across_exec(fd: RawFd) -> Result<(), Errno> {
     unsafe { syscall!(SYS_fcntl, fd, libc::F_SETFD, 0) }.map(drop)
 }
 
+/// Closes `fd` at the exec (fcntl(2), F_SETFD).
+pub fn close_at_exec(fd: RawFd) -> Result<(), Errno> {
+    // SAFETY: takes plain numbers.
+    unsafe { syscall!(SYS_fcntl, fd, libc::F_SETFD, libc::FD_CLOEXEC) }.map(drop)
+}
+
+/// Takes a lock of the whole of an open file, to read, which others hold too, or gives the errno back at once (fcntl(2), F_SETLK). It
+/// is the process's, and ends when that closes the file.
+pub fn lock_to_read(file: BorrowedFd<'_>) -> Result<(), Errno> {
+    let lock = libc::flock {
+        l_type: libc::F_RDLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    // SAFETY: `lock` is the kernel's struct flock, which it reads.
+    unsafe { syscall!(SYS_fcntl, file.as_raw_fd(), libc::F_SETLK, &lock) }.map(drop)
+}
+
 /// The kernel's struct mount_attr (mount_setattr(2), Linux 5.12).
 #[repr(C)]
 struct MountAttr {
@@ -289,11 +315,16 @@ struct MountAttr {
     userns_fd: u64,
 }
 
-/// Makes the mount at `path` read-only, and with AT_RECURSIVE in `flags` every mount below it, in one call
+/// Sets `attributes`, MOUNT_ATTR_*, of the mount at `path`, and with AT_RECURSIVE in `flags` of every mount below it, in one call
 /// (mount_setattr(2), Linux 5.12). A `path` that is empty means the mount of `at`, with AT_EMPTY_PATH in `flags`.
-pub fn set_read_only(at: RawFd, path: &CStr, flags: i32) -> Result<(), Errno> {
+pub fn set_mount_attributes(
+    at: RawFd,
+    path: &CStr,
+    flags: i32,
+    attributes: u64,
+) -> Result<(), Errno> {
     let attr = MountAttr {
-        attr_set: libc::MOUNT_ATTR_RDONLY,
+        attr_set: attributes,
         attr_clr: 0,
         propagation: 0,
         userns_fd: 0,

@@ -20,6 +20,17 @@ pub fn install_filter(filter: &[Instruction]) -> Result<(), Errno> {
     set_filter(filter, 0).map(drop)
 }
 
+/// [`install_filter`], by the call that filters of before Linux 3.17 let through (PR_SET_SECCOMP(2const)).
+pub fn install_filter_by_prctl(filter: &[Instruction]) -> Result<(), Errno> {
+    let program = Program {
+        length: u16::try_from(filter.len()).map_err(|_| Errno::TOOBIG)?,
+        filter: filter.as_ptr(),
+    };
+    let mode = libc::SECCOMP_MODE_FILTER;
+    // SAFETY: `program` names as many instructions as there are; the kernel reads them.
+    unsafe { syscall!(SYS_prctl, libc::PR_SET_SECCOMP, mode, &program, 0, 0) }.map(drop)
+}
+
 /// [`install_filter`], and a descriptor by which somebody else decides of the calls that the filter leaves to it (Linux
 /// 5.0, seccomp_unotify(2)). It is closed on exec.
 pub fn install_filter_to_listen(filter: &[Instruction]) -> Result<OwnedFd, Errno> {

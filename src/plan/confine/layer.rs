@@ -98,6 +98,9 @@ fn places(spec: &Spec, facts: &Facts) -> Result<Vec<(PathBuf, u64)>> {
                 read_only: true, ..
             }
             | Mount::Mask { .. }
+            | Mount::Seal { .. }
+            | Mount::Remount { .. }
+            | Mount::Chmod { .. }
             | Mount::Symlink { .. } => {}
             Mount::Bind { source, target, .. } => {
                 let target = target.as_ref().unwrap_or(source);

@@ -1,7 +1,7 @@
 //! The steps of the processes inside in words.
 
 use super::{Description, clone_flags, described, names, signal_name};
-use crate::child::step::{FilterOf, Question, Slot, Step};
+use crate::child::step::{Attributes, FilterOf, Question, Slot, Step, Text};
 use crate::plan::Plan;
 use crate::plan::confine::rights;
 use crate::spec::{Capabilities, Resource, shown_limit};
@@ -50,6 +50,12 @@ impl Plan {
                 "close_range(3, ~0), but for the channels and passed descriptors",
                 "close_range(2)",
                 "files that the caller had open do not come along",
+            ),
+            Step::CloseAtExec { fd } => described(
+                format!("keep descriptor {fd} from the command"),
+                format!("fcntl({fd}, F_SETFD, FD_CLOEXEC)"),
+                "F_SETFD(2const)",
+                "set-up makes use of it, and it is closed when the command is executed",
             ),
             Step::SetSignal { signal, ignore } => described(
                 format!("set what {} does", signal_name(signal)),
@@ -168,7 +174,7 @@ impl Plan {
             Step::OpenTree {
                 path,
                 slot,
-                read_only,
+                attributes,
                 ..
             } => {
                 let open = format!(
@@ -179,19 +185,39 @@ impl Plan {
                 let copy =
                     "a copy of this part of the tree, held by a descriptor until it is attached";
                 let attempt = format!("open {} on the host", show(path));
-                match read_only {
-                    false => described(attempt, open, "open_tree(2)", copy),
-                    true => described(
+                match attributes {
+                    Attributes::NONE => described(attempt, open, "open_tree(2)", copy),
+                    _ => described(
                         attempt,
                         format!(
-                            "{open}; mount_setattr(#{}, AT_RECURSIVE, MOUNT_ATTR_RDONLY)",
-                            slot.0
+                            "{open}; mount_setattr(#{}, AT_RECURSIVE, {})",
+                            slot.0,
+                            attribute_names(attributes)
                         ),
                         "mount_setattr(2)",
-                        &format!("{copy}; read-only, with every mount in it"),
+                        &format!("{copy}; {}, with every mount in it", taken(attributes)),
                     ),
                 }
             }
+            Step::RequireSame { slot, .. } => described(
+                "make sure that what was opened is what the descriptor holds",
+                format!("fstat(#{})", slot.0),
+                "fstat(2)",
+                "something else could have been put at its name meanwhile",
+            ),
+            Step::OpenProc { slot } => described(
+                "make a proc file system",
+                format!("fsopen(\"proc\"); fsmount() = #{}", slot.0),
+                "fsopen(2)",
+                "the processes of this PID namespace; made while the old root is there, since only who sees the whole of one may \
+                 make another",
+            ),
+            Step::AttachProc { slot, target } => described(
+                format!("mount proc on {}", show(target)),
+                format!("move_mount(#{}, {:?})", slot.0, show(target)),
+                "move_mount(2)",
+                "what was made appears here; before Linux 5.2 it is made here",
+            ),
             Step::OpenOverlay {
                 lower,
                 upper,
@@ -199,16 +225,24 @@ impl Plan {
                 volatile,
                 slot,
             } => described(
+                match upper {
+                    Some(upper) => format!(
+                        "make an overlay over {} that writes to {}",
+                        show(lower),
+                        show(upper)
+                    ),
+                    None => format!("make an overlay over {}", show(lower)),
+                },
                 format!(
-                    "make an overlay over {} that writes to {}",
+                    "fsopen(\"overlay\"); fsconfig(lowerdir={}{}, userxattr{}); fsmount() = #{}",
                     show(lower),
-                    show(upper)
-                ),
-                format!(
-                    "fsopen(\"overlay\"); fsconfig(lowerdir={}, upperdir={}, workdir={}, userxattr{}); fsmount() = #{}",
-                    show(lower),
-                    show(upper),
-                    show(work),
+                    upper
+                        .zip(work)
+                        .map_or(String::new(), |(upper, work)| format!(
+                            ", upperdir={}, workdir={}",
+                            show(upper),
+                            show(work)
+                        )),
                     if volatile { ", volatile" } else { "" },
                     slot.0
                 ),
@@ -245,11 +279,12 @@ impl Plan {
                 "move_mount(2)",
                 "an empty file or directory lies over it; where nothing is, nothing is done",
             ),
-            Step::Seal { path } => described(
+            Step::Seal { path, if_writable } => described(
                 format!("make {} read-only", show(path)),
                 format!(
-                    "mount({0:?}, {0:?}, MS_BIND|MS_REC); mount_setattr({0:?}, AT_RECURSIVE, MOUNT_ATTR_RDONLY)",
-                    show(path)
+                    "{1}mount({0:?}, {0:?}, MS_BIND|MS_REC); mount_setattr({0:?}, AT_RECURSIVE, MOUNT_ATTR_RDONLY)",
+                    show(path),
+                    if if_writable { "access(W_OK); " } else { "" },
                 ),
                 "mount_setattr(2)",
                 "a part of the kernel's files that can change the machine, or what others see of it",
@@ -266,7 +301,11 @@ impl Plan {
                 "move_mount(2)",
                 "a name that programs expect",
             ),
-            Step::SetReadOnly { path, recursive } => {
+            Step::SetAttributes {
+                path,
+                attributes,
+                recursive,
+            } => {
                 let (flags, words) = match recursive {
                     true => (
                         "AT_RECURSIVE",
@@ -275,10 +314,11 @@ impl Plan {
                     false => ("0", "nothing more is made in it"),
                 };
                 described(
-                    format!("make {} read-only", show(path)),
+                    format!("make {} {}", show(path), taken(attributes)),
                     format!(
-                        "mount_setattr({:?}, {flags}, MOUNT_ATTR_RDONLY)",
-                        show(path)
+                        "mount_setattr({:?}, {flags}, {})",
+                        show(path),
+                        attribute_names(attributes)
                     ),
                     "mount_setattr(2)",
                     words,
@@ -332,6 +372,38 @@ impl Plan {
                 "proc(5)",
                 "the host's processes can be listed in it",
             ),
+            Step::ClearUmask => described(
+                "clear the umask",
+                "umask(0)",
+                "umask(2)",
+                "what is made has the permission bits that are asked for",
+            ),
+            Step::RestoreUmask => described(
+                "put the umask back",
+                "umask(caller's)",
+                "umask(2)",
+                "the command gets the caller's",
+            ),
+            Step::MakePlace {
+                path, mode, file, ..
+            } => {
+                let (what, call) = match file {
+                    true => ("file", "open"),
+                    false => ("directory", "mkdir"),
+                };
+                described(
+                    format!("make the {what} {}", show(path)),
+                    format!("{call}({:?}, {mode:#o})", show(path)).replace("0o", "0"),
+                    "mkdir(2)",
+                    "with the directories above it that are missing; what is there already will do",
+                )
+            }
+            Step::Chmod { path, mode } => described(
+                format!("set the permission bits of {}", show(path)),
+                format!("chmod({:?}, {mode:#o})", show(path)).replace("0o", "0"),
+                "chmod(2)",
+                "as asked for",
+            ),
             Step::MakeDirectory { path, mode } => described(
                 format!("make the directory {}", show(path)),
                 format!("mkdir({:?}, {mode:#o})", show(path)).replace("0o", "0"),
@@ -348,17 +420,22 @@ impl Plan {
                 path,
                 content,
                 mode,
+                replace,
             } => {
                 let length = self.contents.get(usize::from(content)).map_or(0, Vec::len);
                 described(
                     format!("write the file {}", show(path)),
                     format!(
-                        "open({:?}, O_CREAT|O_EXCL, {mode:#o}); write({length} bytes)",
-                        show(path)
+                        "open({:?}, O_CREAT|{}, {mode:#o}); write({length} bytes)",
+                        show(path),
+                        if replace { "O_TRUNC" } else { "O_EXCL" },
                     )
                     .replace("0o", "0"),
                     "open(2)",
-                    "it exists in memory only",
+                    match replace {
+                        true => "one that is there is written over",
+                        false => "it exists in memory only",
+                    },
                 )
             }
             Step::MakeSymlink { to, path } => described(
@@ -384,6 +461,30 @@ impl Plan {
                 format!("chdir({:?}); getcwd()", show(path)),
                 "chdir(2)",
                 "where the command starts; it is checked that it lies inside",
+            ),
+            Step::ChangeToFirst { first, count } => {
+                let directories: Vec<String> = self
+                    .texts(first, count)
+                    .map(|text| show(text).replacen("PWD=", "", 1))
+                    .collect();
+                described(
+                    format!("change to {}", directories.join(", or else to ")),
+                    format!("chdir({:?}); getcwd()", directories[0]),
+                    "chdir(2)",
+                    "the first that can be; the variable PWD tells the command which",
+                )
+            }
+            Step::AwaitDescriptor { fd } => described(
+                format!("wait for descriptor {fd}"),
+                format!("poll({fd})"),
+                "poll(2)",
+                "the command starts when there is something to read, or the other end is closed",
+            ),
+            Step::LeaveSession => described(
+                "make a session without a terminal",
+                "setsid()",
+                "setsid(2)",
+                "nothing inside can type at the caller's terminal as if the user did",
             ),
             Step::OpenTerminal => described(
                 "open a terminal for the command",
@@ -432,6 +533,12 @@ impl Plan {
                 "PR_SET_DUMPABLE(2const)",
                 "root inside cannot trace init nor open its memory, its program or its descriptors",
             ),
+            Step::Lock { path } => described(
+                format!("lock {}", show(path)),
+                format!("open({:?}); fcntl(F_SETLK, F_RDLCK)", show(path)),
+                "F_SETLK(2const)",
+                "whoever asks for the lock of it sees that there is somebody inside",
+            ),
             Step::Subreaper => described(
                 "take in orphans",
                 "prctl(PR_SET_CHILD_SUBREAPER); open(\"/proc/thread-self/children\")",
@@ -445,11 +552,17 @@ impl Plan {
                 "it borrows init's memory until it executes the command; init waits for that, and reports it: the end of the \
                  reports without this means that set-up has died",
             ),
-            Step::Supervise { sweep, .. } => described(
+            Step::Supervise {
+                sweep, lives_on, ..
+            } => described(
                 "watch over the command",
                 "poll(life pipe, SIGCHLD); wait4(); kill()",
                 "poll(2)",
                 match sweep {
+                    _ if lives_on => {
+                        "init passes signals on and reaps every orphan, also when the command and the launcher have ended, until \
+                         nobody is left"
+                    }
                     false => {
                         "init passes signals on, reaps every orphan, and ends when the command does; the kernel then ends \
                          whatever is left in its PID namespace"
@@ -492,13 +605,52 @@ impl Plan {
                 "session-keyring(7)",
                 "keys that it holds can be used",
             ),
-            Step::LockMounts { proc, uid_map, .. } => described(
-                "lock the mounts in a second user namespace",
+            Step::Program { number } => described(
                 format!(
-                    "unshare(CLONE_NEWUSER); write(#{}, uid_map {:?}, gid_map); unshare(CLONE_NEWNS)",
+                    "install the caller's filter of system calls, number {}",
+                    number + 1
+                ),
+                format!(
+                    "prctl(PR_SET_SECCOMP, {} instructions)",
+                    self.programs.get(usize::from(number)).map_or(0, Vec::len)
+                ),
+                "PR_SET_SECCOMP(2const)",
+                "from here on only the system calls that it lets through",
+            ),
+            Step::JoinUserNamespace { fd } => described(
+                format!("join the user namespace of descriptor {fd}"),
+                format!("setns({fd}, CLONE_NEWUSER)"),
+                "setns(2)",
+                "the command is in there, and has no power over what was set up outside of it",
+            ),
+            Step::LimitUserNamespaces { proc } => described(
+                "allow one user namespace more, and no other",
+                format!(
+                    "write(#{}, \"sys/user/max_user_namespaces\", \"1\")",
+                    proc.0
+                ),
+                "namespaces(7)",
+                "the limit of this user namespace, over which the command will have no power",
+            ),
+            Step::RequireNoUserNamespaces => described(
+                "make sure that no further user namespace can be made",
+                "unshare(CLONE_NEWUSER), which has to be refused",
+                "unshare(2)",
+                "as asked for",
+            ),
+            Step::EnterUserNamespace { proc, uid_map, .. } => described(
+                "make a second user namespace",
+                format!(
+                    "unshare(CLONE_NEWUSER); write(#{}, uid_map {:?}, gid_map)",
                     proc.0,
                     show(uid_map).trim_end()
                 ),
+                "user_namespaces(7)",
+                "inside the first, with the same ids: over what belongs to that one the command has no power",
+            ),
+            Step::LockMounts => described(
+                "lock the mounts",
+                "unshare(CLONE_NEWNS)",
                 "mount_namespaces(7)",
                 "capabilities of the command are over a copy of the mounts that it may add to, but not uncover; over the other \
                  namespaces it has none",
@@ -757,4 +909,40 @@ fn mount_flags(flags: u32) -> String {
             (libc::MS_NOEXEC, "MS_NOEXEC"),
         ],
     )
+}
+
+/// What is taken from a mount, as the kernel calls it.
+fn attribute_names(attributes: Attributes) -> String {
+    names(
+        attributes.0.into(),
+        &[
+            (Attributes::READ_ONLY.0.into(), "MOUNT_ATTR_RDONLY"),
+            (Attributes::NO_SETUID.0.into(), "MOUNT_ATTR_NOSUID"),
+            (Attributes::NO_DEVICES.0.into(), "MOUNT_ATTR_NODEV"),
+        ],
+    )
+}
+
+/// The same in words.
+fn taken(attributes: Attributes) -> String {
+    let words = [
+        (Attributes::READ_ONLY, "read-only"),
+        (Attributes::NO_SETUID, "without set-user-ID programs"),
+        (Attributes::NO_DEVICES, "without devices"),
+    ];
+    let taken = words.iter().filter(|(it, _)| attributes.0 & it.0 != 0);
+    let taken: Vec<&str> = taken.map(|(_, words)| *words).collect();
+    taken.join(", ")
+}
+
+impl Plan {
+    /// `count` texts, one after the other from `first` on.
+    pub(super) fn texts(&self, first: Text, count: u16) -> impl Iterator<Item = Text> {
+        let mut next = first;
+        (0..count).map(move |_| {
+            let text = next;
+            next = Text(text.0 + self.arena.get(text).count_bytes() as u32 + 1);
+            text
+        })
+    }
 }

@@ -131,6 +131,21 @@ impl Plan {
                 count,
                 found,
             } => inside::allow(slot, &self.shown_paths(first, count, found), access),
+            ParentStep::JoinNamespace { fd, flag } => described(
+                format!(
+                    "join the namespace of descriptor {fd} ({})",
+                    clone_flags(flag as u64)
+                ),
+                format!("setns({fd}, {})", clone_flags(flag as u64)),
+                "setns(2)",
+                "the new process is made in there",
+            ),
+            ParentStep::AwaitIdMaps { fd } => described(
+                format!("wait until descriptor {fd} says that the id maps are written"),
+                format!("read({fd}, 1 byte)"),
+                "user_namespaces(7)",
+                "somebody else writes them, who may write more",
+            ),
             ParentStep::Clone { flags } if flags & !(libc::CLONE_VM as u64) == 0 => described(
                 "make a process",
                 "clone3(0)",

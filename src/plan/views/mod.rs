@@ -8,10 +8,10 @@ pub use places::{absolute, check_target, name, refuse_doubles};
 use super::Upper;
 use super::arena::Arena;
 use super::setup::{Slots, must};
-use crate::child::step::{Entry, Slot, Step, Text};
+use crate::child::step::{Attributes, Entry, Slot, Step, Text};
 use crate::error::{Error, Result};
 use crate::host::{Facts, Source};
-use crate::spec::{Content, Kernel, Missing, Mount, Rung, Spec};
+use crate::spec::{Content, Kept, Kernel, Missing, Mount, Places, Rung, Spec, Without};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -45,6 +45,10 @@ pub struct Views<'a> {
     places: BTreeMap<PathBuf, bool>,
     /// The empty file and the empty directory on the stage that others are hidden with, once there are any.
     hiding: [Option<Text>; 2],
+    /// Whether what views need may be made on the host too.
+    anywhere: bool,
+    /// Whether the old root is still there, so that a new /proc can be mounted.
+    pub(in crate::plan) has_old_root: bool,
     slots: &'a mut Slots,
     arena: &'a mut Arena,
 }
@@ -65,14 +69,23 @@ impl<'a> Views<'a> {
             staged: Vec::new(),
             places: BTreeMap::new(),
             hiding: [None; 2],
+            anywhere: spec.places == Places::Anywhere,
+            has_old_root: spec.root.is_host(),
             slots,
             arena,
         };
+        if views.anywhere {
+            views.lay(Step::ClearUmask);
+        }
         views.root(spec, facts)?;
         for (mount, source) in spec.mounts.iter().zip(&facts.sources) {
             views.mount(mount, source, facts, spec.may_step_down(Rung::Overlay))?;
         }
-        views.linked_files(spec, facts)?;
+        if views.anywhere {
+            views.lay(Step::RestoreUmask);
+        } else {
+            views.linked_files(spec, facts)?;
+        }
         views.close_root(spec)?;
         views.close_stage(super::root::shows_stage(spec))?;
         Ok(views)
@@ -90,6 +103,7 @@ impl<'a> Views<'a> {
                 source: path,
                 target,
                 read_only,
+                without,
                 missing,
             } => {
                 match (source, missing) {
@@ -104,23 +118,42 @@ impl<'a> Views<'a> {
                     None => absolute(path, facts)?,
                 };
                 let optional = *missing == Missing::Optional;
-                let slot = self.take_some(path, *read_only, optional)?;
-                self.place(mount, &target, *source == Source::File)?;
-                self.attach(slot, &target, *read_only)
+                let attributes = attributes(*read_only, *without);
+                let (path, held) = match source {
+                    Source::Held { path, held, .. } => (path.as_path(), Some(held)),
+                    _ => (path.as_path(), None),
+                };
+                let slot = self.take_some(path, attributes, optional)?;
+                if let Some(&[device, inode]) = held {
+                    self.taken.push(must(Step::RequireSame {
+                        slot,
+                        device,
+                        inode,
+                    }));
+                }
+                let is_file = matches!(
+                    source,
+                    Source::File
+                        | Source::Held {
+                            directory: false,
+                            ..
+                        }
+                );
+                self.place(mount, &target, is_file, None)?;
+                self.attach(slot, &target, attributes)
             }
             Mount::Tmpfs { target, size, mode } => {
-                let octal = |byte: u8| matches!(byte, b'0'..=b'7');
-                let mode = checked("tmpfs", "mode", mode.as_deref(), "1777", octal)?;
-                let mut options = format!("mode={mode}");
+                let mode = mode_of("tmpfs", mode.as_deref(), 0o1777)?;
+                let mut options = format!("mode={mode:o}");
                 if let Some(size) = size {
                     let known = |byte: u8| byte.is_ascii_digit() || b"kKmMgG%".contains(&byte);
                     let size = checked("tmpfs", "size", Some(size), "", known)?;
                     options = format!("size={size},{options}");
                 }
-                self.place(mount, target, false)?;
+                self.place(mount, target, false, Some(mode))?;
                 self.lay_file_system("tmpfs", target.as_os_str(), NO_DEVICES, &options)?;
                 self.note_place(target, true);
-                Ok(())
+                self.enter_if_root(target)
             }
             Mount::Overlay {
                 target, optional, ..
@@ -129,8 +162,8 @@ impl<'a> Views<'a> {
                     return Ok(());
                 }
                 let slot = self.take_overlay(mount, source, facts, steps_down)?;
-                self.place(mount, target, false)?;
-                self.attach(slot, target, false)?;
+                self.place(mount, target, false, None)?;
+                self.attach(slot, target, Attributes::NONE)?;
                 if let Some(entry) = self.laid.last_mut().filter(|_| *optional && steps_down) {
                     entry.instead = Some(Step::LeaveOut);
                 }
@@ -140,7 +173,56 @@ impl<'a> Views<'a> {
                 target,
                 content,
                 mode,
-            } => self.file(mount, target, content, mode.as_deref(), source),
+                kept,
+            } => {
+                let mode = mode_of("file", mode.as_deref(), 0o644)?;
+                self.file(mount, target, content, (mode, *kept), source)
+            }
+            Mount::Directory { target, mode } => {
+                self.check(mount, target)?;
+                self.refuse_on_host(mount, target, "a directory")?;
+                let mode = mode_of("directory", mode.as_deref(), 0o755)?;
+                match self.anywhere {
+                    true => self.make_anywhere(target, mode, Some(mode), false),
+                    false => {
+                        self.make_parent(target, None)?;
+                        let path = self.arena.text(target)?;
+                        self.lay(Step::MakeDirectory { path, mode });
+                        self.note_place(target, true);
+                        Ok(())
+                    }
+                }
+            }
+            Mount::Chmod { target, mode } => {
+                self.check(mount, target)?;
+                self.refuse_on_host(mount, target, "permission bits")?;
+                let mode = mode_of("chmod", Some(mode), 0)?;
+                let path = self.arena.text(target)?;
+                self.lay(Step::Chmod { path, mode });
+                Ok(())
+            }
+            Mount::Remount {
+                target,
+                read_only,
+                without,
+                recursive,
+            } => {
+                let path = self.arena.text(target)?;
+                self.lay(Step::SetAttributes {
+                    path,
+                    attributes: attributes(*read_only, *without),
+                    recursive: *recursive,
+                });
+                Ok(())
+            }
+            Mount::Seal { target } => {
+                let path = self.arena.text(target)?;
+                self.lay(Step::Seal {
+                    path,
+                    if_writable: true,
+                });
+                Ok(())
+            }
             Mount::Mask { target } => self.mask(mount, &absolute(target, facts)?),
             Mount::Symlink { target, to } => self.symlink(mount, target, to),
             Mount::Kernel { kind, target } => self.kernel(mount, *kind, target),
@@ -153,12 +235,9 @@ impl<'a> Views<'a> {
         mount: &Mount,
         target: &Path,
         content: &Content,
-        mode: Option<&OsStr>,
+        (mode, kept): (u32, Kept),
         source: &Source,
     ) -> Result<()> {
-        let octal = |byte: u8| matches!(byte, b'0'..=b'7');
-        let mode = checked("file", "mode", mode, "644", octal)?;
-        let mode = u32::from_str_radix(&mode, 8).unwrap_or(0o644) & 0o7777;
         let bytes = match (content, source) {
             (Content::Text(text), _) => text.as_bytes(),
             (_, Source::Content(bytes)) => bytes,
@@ -167,28 +246,39 @@ impl<'a> Views<'a> {
         let content = u16::try_from(self.contents.len())
             .map_err(|_| Error::usage("there are more than 65535 files"))?;
         self.contents.push(bytes.to_vec());
-        check_target(mount, target)?;
-        match self.in_memory(target) {
-            true => {
-                self.make_parent(target)?;
-                let path = self.arena.text(target)?;
-                self.lay(Step::WriteFile {
-                    path,
-                    content,
-                    mode,
-                });
-            }
-            false => {
-                let path = self.staged_path(&format!("file-{content}"))?;
-                self.staged.push(must(Step::WriteFile {
-                    path,
-                    content,
-                    mode,
-                }));
-                let slot = self.take_staged(path, false);
-                self.attach(slot, target, false)?;
-            }
+        self.check(mount, target)?;
+        let read_only = match kept {
+            Kept::Written => None,
+            Kept::Either if self.in_memory(target) => None,
+            Kept::Either => Some(false),
+            Kept::Mounted { read_only } => Some(read_only),
+        };
+        let Some(read_only) = read_only else {
+            self.refuse_on_host(mount, target, "a file")?;
+            self.make_parent(target, Some(mode))?;
+            let path = self.arena.text(target)?;
+            self.lay(Step::WriteFile {
+                path,
+                content,
+                mode,
+                replace: self.anywhere,
+            });
+            self.note_place(target, false);
+            return Ok(());
+        };
+        let path = self.staged_path(&format!("file-{content}"))?;
+        self.staged.push(must(Step::WriteFile {
+            path,
+            content,
+            mode,
+            replace: false,
+        }));
+        let attributes = Attributes::read_only(read_only);
+        let slot = self.take_staged(path, attributes);
+        if kept != Kept::Either {
+            self.place(mount, target, true, Some(mode))?;
         }
+        self.attach(slot, target, attributes)?;
         self.note_place(target, false);
         Ok(())
     }
@@ -208,15 +298,9 @@ impl<'a> Views<'a> {
     }
 
     fn symlink(&mut self, mount: &Mount, target: &Path, to: &Path) -> Result<()> {
-        check_target(mount, target)?;
-        if !self.in_memory(target) {
-            return Err(Error::usage(format!(
-                "{}: a link can be made in memory only, and nothing is made on the host",
-                name(mount)
-            ))
-            .with_hint("put it below a --tmpfs, or in --root empty"));
-        }
-        self.make_parent(target)?;
+        self.check(mount, target)?;
+        self.refuse_on_host(mount, target, "a link")?;
+        self.make_parent(target, None)?;
         let step = Step::MakeSymlink {
             to: self.arena.text(to)?,
             path: self.arena.text(target)?,
@@ -226,11 +310,29 @@ impl<'a> Views<'a> {
         Ok(())
     }
 
+    /// What is made stays where it is made, and that is not to be the host, unless that was asked for.
+    fn refuse_on_host(&self, mount: &Mount, target: &Path, what: &str) -> Result<()> {
+        if self.anywhere || self.in_memory(target) {
+            return Ok(());
+        }
+        Err(Error::usage(format!(
+            "{}: {what} can be made in memory only, and nothing is made on the host",
+            name(mount)
+        ))
+        .with_hint("put it below a --tmpfs, or in --root empty"))
+    }
+
     fn kernel(&mut self, mount: &Mount, kind: Kernel, target: &Path) -> Result<()> {
-        self.place(mount, target, false)?;
+        self.place(mount, target, false, None)?;
         let place = target.as_os_str();
         match kind {
             Kernel::Dev => return self.dev(target),
+            Kernel::Proc if self.anywhere && !self.has_old_root => {
+                let slot = self.slots.next();
+                self.taken.push(must(Step::OpenProc { slot }));
+                let target = self.arena.text(target)?;
+                self.lay(Step::AttachProc { slot, target });
+            }
             Kernel::Proc => self.lay_file_system("proc", place, NO_PROGRAMS, "")?,
             Kernel::Mqueue => self.lay_file_system("mqueue", place, NO_PROGRAMS, "")?,
             Kernel::Devpts => self.lay_file_system(
@@ -258,7 +360,7 @@ impl<'a> Views<'a> {
             if covered && !seen {
                 let slot = self.take(file, true)?;
                 self.make_place(file, true)?;
-                self.attach(slot, file, true)?;
+                self.attach(slot, file, Attributes::READ_ONLY)?;
             }
         }
         Ok(())
@@ -266,15 +368,23 @@ impl<'a> Views<'a> {
 
     // Steps.
 
-    pub fn attach(&mut self, slot: Slot, target: &Path, read_only: bool) -> Result<()> {
+    pub fn attach(&mut self, slot: Slot, target: &Path, attributes: Attributes) -> Result<()> {
         let path = self.arena.text(target)?;
         self.lay(Step::Attach {
             slot,
             target: path,
-            read_only,
+            attributes,
         });
         self.note_place(target, false);
-        Ok(())
+        self.enter_if_root(target)
+    }
+
+    /// What is mounted at `/` is the root only when it is entered.
+    fn enter_if_root(&mut self, target: &Path) -> Result<()> {
+        match target == Path::new("/") {
+            true => self.enter_top(),
+            false => Ok(()),
+        }
     }
 
     pub fn text(&mut self, text: impl AsRef<OsStr>) -> Result<Text> {
@@ -311,6 +421,27 @@ impl<'a> Views<'a> {
     pub fn lay(&mut self, step: Step) {
         self.laid.push(must(step));
     }
+}
+
+/// What is taken from a mount.
+fn attributes(read_only: bool, without: Without) -> Attributes {
+    let taken = |wanted, attribute| match wanted {
+        true => attribute,
+        false => Attributes::NONE,
+    };
+    Attributes::read_only(read_only)
+        .with(taken(without.devices, Attributes::NO_DEVICES))
+        .with(taken(without.setuid, Attributes::NO_SETUID))
+}
+
+/// Permission bits, which are written in octal.
+fn mode_of(what: &str, mode: Option<&OsStr>, default: u32) -> Result<u32> {
+    let Some(mode) = mode else {
+        return Ok(default);
+    };
+    let octal = |byte: u8| matches!(byte, b'0'..=b'7');
+    let text = checked(what, "mode", Some(mode), "", octal)?;
+    Ok(u32::from_str_radix(&text, 8).unwrap_or(u32::MAX) & 0o7777)
 }
 
 /// A word that holds nothing but the bytes that are `known`, so that it cannot smuggle in another option.

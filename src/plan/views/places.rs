@@ -4,21 +4,66 @@ use super::Views;
 use crate::child::step::Step;
 use crate::error::{Error, Result};
 use crate::host::Facts;
-use crate::spec::{Kernel, Mount, Spec};
+use crate::spec::{Kernel, Mount, Places, Spec};
 use std::path::{Component, Path, PathBuf};
 
 impl Views<'_> {
-    /// Checks the target of a view, and makes it where it lies in memory of the container's own.
-    pub(super) fn place(&mut self, mount: &Mount, target: &Path, is_file: bool) -> Result<()> {
-        check_target(mount, target)?;
-        self.make_place(target, is_file)
+    /// Checks the target of a view, and makes it where it lies in memory of the container's own, or where it may be made
+    /// anywhere. Then `mode` is that of the view, if it says one.
+    pub(super) fn place(
+        &mut self,
+        mount: &Mount,
+        target: &Path,
+        is_file: bool,
+        mode: Option<u32>,
+    ) -> Result<()> {
+        self.check(mount, target)?;
+        match self.anywhere {
+            true if target == Path::new("/") => Ok(()),
+            true => {
+                let bits = if is_file { 0o444 } else { 0o755 };
+                self.make_anywhere(target, bits, mode, is_file)
+            }
+            false => self.make_place(target, is_file),
+        }
     }
 
     /// Makes the directory that is to hold `target`, likewise.
-    pub(super) fn make_parent(&mut self, target: &Path) -> Result<()> {
-        target
-            .parent()
-            .map_or(Ok(()), |parent| self.make_place(parent, false))
+    pub(super) fn make_parent(&mut self, target: &Path, mode: Option<u32>) -> Result<()> {
+        match target.parent() {
+            Some(parent) if self.anywhere && parent != Path::new("/") => {
+                self.make_anywhere(parent, above(mode), mode, false)
+            }
+            Some(parent) if !self.anywhere => self.make_place(parent, false),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes a place with these permission bits, wherever it is; `mode` is that of the view, to which nobody should get through
+    /// directories that it is closed to.
+    pub(super) fn make_anywhere(
+        &mut self,
+        target: &Path,
+        bits: u32,
+        mode: Option<u32>,
+        file: bool,
+    ) -> Result<()> {
+        let path = self.arena.text(target)?;
+        self.lay(Step::MakePlace {
+            path,
+            mode: bits,
+            above: above(mode),
+            file,
+        });
+        Ok(())
+    }
+
+    /// Refuses a target that no view can have.
+    pub(super) fn check(&self, mount: &Mount, target: &Path) -> Result<()> {
+        match self.anywhere && target == Path::new("/") {
+            true => Ok(()),
+            false => check_target(mount, target),
+        }
     }
 
     /// Makes the mount point, where it lies in memory of the container's own.
@@ -50,7 +95,7 @@ impl Views<'_> {
         Ok(())
     }
 
-    /// Whether what is made at `target` is made in memory.
+    /// Whether what is made at `target` is made in memory. Where it may be made anywhere, nobody asks.
     pub(super) fn in_memory(&self, target: &Path) -> bool {
         let plain = target
             .components()
@@ -97,6 +142,15 @@ pub fn absolute(path: &Path, facts: &Facts) -> Result<PathBuf> {
     Ok(cwd.join(path).components().collect())
 }
 
+/// The permission bits of directories that are made above a view: open to all, but to those to whom the view is closed.
+fn above(mode: Option<u32>) -> u32 {
+    let closed = |who: u32, bits: u32| match mode {
+        Some(mode) if mode & who == 0 => bits,
+        _ => 0,
+    };
+    0o755 & !closed(0o070, 0o050) & !closed(0o007, 0o005)
+}
+
 /// A view as errors call it.
 pub fn name(mount: &Mount) -> String {
     let (what, target) = match mount {
@@ -104,6 +158,10 @@ pub fn name(mount: &Mount) -> String {
         Mount::Tmpfs { target, .. } => ("tmpfs", target),
         Mount::Overlay { target, .. } => ("overlay", target),
         Mount::File { target, .. } => ("file", target),
+        Mount::Directory { target, .. } => ("directory", target),
+        Mount::Chmod { target, .. } => ("chmod", target),
+        Mount::Remount { target, .. } => ("remount", target),
+        Mount::Seal { target } => ("seal", target),
         Mount::Mask { target } => ("mask", target),
         Mount::Symlink { target, .. } => ("symlink", target),
         Mount::Kernel { kind, target } => (
@@ -122,10 +180,16 @@ pub fn name(mount: &Mount) -> String {
 
 /// Refuses two views at one place: one of them could not be seen.
 pub fn refuse_doubles(spec: &Spec, facts: &Facts) -> Result<()> {
+    if spec.places == Places::Anywhere {
+        return Ok(());
+    }
     let mut seen = std::collections::BTreeMap::new();
     for mount in &spec.mounts {
         let target = match mount {
-            Mount::Mask { .. } => continue,
+            Mount::Mask { .. }
+            | Mount::Chmod { .. }
+            | Mount::Remount { .. }
+            | Mount::Seal { .. } => continue,
             Mount::Bind {
                 source,
                 target: None,

@@ -2,7 +2,7 @@
 
 use super::places::{absolute, name};
 use super::{NO_DEVICES, STAGE, Views};
-use crate::child::step::{Entry, Slot, Step, Text};
+use crate::child::step::{Attributes, Entry, Slot, Step, Text};
 use crate::error::{Error, Result};
 use crate::host::{Facts, Source};
 use crate::plan::Upper;
@@ -15,14 +15,14 @@ use std::path::{Component, Path, PathBuf};
 impl Views<'_> {
     /// A file or directory of the host.
     pub(in crate::plan) fn take(&mut self, path: &Path, read_only: bool) -> Result<Slot> {
-        self.take_some(path, read_only, false)
+        self.take_some(path, Attributes::read_only(read_only), false)
     }
 
     /// The same, with `optional` if it need not be there.
     pub(super) fn take_some(
         &mut self,
         path: &Path,
-        read_only: bool,
+        attributes: Attributes,
         optional: bool,
     ) -> Result<Slot> {
         let slot = self.slots.next();
@@ -30,7 +30,7 @@ impl Views<'_> {
         self.taken.push(must(Step::OpenTree {
             path,
             slot,
-            read_only,
+            attributes,
             optional,
         }));
         Ok(slot)
@@ -48,7 +48,7 @@ impl Views<'_> {
             }
         };
         self.hiding[usize::from(directory)] = Some(path);
-        Ok(self.take_staged(path, true))
+        Ok(self.take_staged(path, Attributes::READ_ONLY))
     }
 
     /// An overlay: of directories of the host, or with its upper side in memory.
@@ -61,6 +61,7 @@ impl Views<'_> {
     ) -> Result<Slot> {
         let Mount::Overlay {
             lower,
+            read_only: shown_only,
             upper,
             work,
             optional,
@@ -70,16 +71,24 @@ impl Views<'_> {
         else {
             return Err(Error::broken("only an overlay is taken as one"));
         };
-        let (upper_side, work_side) = match (upper, work) {
-            (None, None) => self.upper_in_memory(mode_of(mount, source)?)?,
-            (None, Some(_)) => {
-                return Err(Error::usage(format!("{}: work without upper", name(mount))));
+        let mode = mode_of(mount, source)?;
+        let wrong = |why| Err(Error::usage(format!("{}: {why}", name(mount))));
+        let sides = match (upper, work) {
+            (Some(_), _) | (_, Some(_)) if *shown_only => {
+                return wrong("nothing is written to an overlay that is read-only");
             }
+            (None, None) if *shown_only && lower.len() < 2 => {
+                return wrong("an overlay that is read-only takes two directories or more");
+            }
+            (None, None) if *shown_only => None,
+            (None, None) => Some(self.upper_in_memory(mode)?),
+            (None, Some(_)) => return wrong("work without upper"),
             (Some(upper), work) => {
-                mode_of(mount, source)?;
-                self.upper_on_host(mount, absolute(upper, facts)?, work.as_deref(), facts)?
+                let upper = absolute(upper, facts)?;
+                Some(self.upper_on_host(mount, upper, work.as_deref(), facts)?)
             }
         };
+        let (upper_side, work_side) = sides.unzip();
         let paths = lower.iter().map(|path| absolute(path, facts));
         let paths = paths.collect::<Result<Vec<_>>>()?;
         let slot = self.slots.next();
@@ -94,15 +103,15 @@ impl Views<'_> {
             Some(path) => Some(Step::OpenTree {
                 path: self.arena.text(path)?,
                 slot,
-                read_only: true,
+                attributes: Attributes::READ_ONLY,
                 optional: true,
             }),
             None => None,
         };
         let entry = Entry { step, instead };
-        match upper {
-            None => self.staged.push(entry),
-            Some(_) => self.taken.push(entry),
+        match upper.is_none() && !shown_only {
+            true => self.staged.push(entry),
+            false => self.taken.push(entry),
         }
         Ok(slot)
     }
@@ -191,12 +200,12 @@ impl Views<'_> {
         Ok(path)
     }
 
-    pub(super) fn take_staged(&mut self, path: Text, read_only: bool) -> Slot {
+    pub(super) fn take_staged(&mut self, path: Text, attributes: Attributes) -> Slot {
         let slot = self.slots.next();
         self.staged.push(must(Step::OpenTree {
             path,
             slot,
-            read_only,
+            attributes,
             optional: false,
         }));
         slot

@@ -1,0 +1,58 @@
+//! The end of whoever has started this process.
+
+use rootlet::error::Error;
+use rootlet::parent::{Companion, Running};
+use rustix::event::{PollFd, PollFlags};
+use rustix::fd::OwnedFd;
+use rustix::process::{PidfdFlags, Signal, getppid, pidfd_open, set_parent_process_death_signal};
+
+/// Ends everything when the parent ends. It is watched by a descriptor: PR_SET_PDEATHSIG would take the end of the parent's
+/// *thread* for it that has started this process, and say nothing of an end that has been before.
+pub struct ParentWatch {
+    parent: Option<OwnedFd>,
+    /// Whether somebody has typed ^C or ^\ meanwhile.
+    pub interrupted: bool,
+}
+
+impl ParentWatch {
+    pub fn new(wanted: bool) -> Result<Self, Error> {
+        let watch = |parent| ParentWatch {
+            parent,
+            interrupted: false,
+        };
+        let Some(parent) = getppid().filter(|_| wanted) else {
+            return Ok(watch(None));
+        };
+        match pidfd_open(parent, PidfdFlags::empty()) {
+            // It was still there when its descriptor had been opened, so that it is its own.
+            Ok(held) if getppid() == Some(parent) => Ok(watch(Some(held))),
+            Ok(_) | Err(rustix::io::Errno::SRCH) => Err(Error::broken(
+                "the process that has started this one has ended",
+            )),
+            // Before Linux 5.3, or out of sight.
+            Err(_) => set_parent_process_death_signal(Some(Signal::KILL))
+                .map(|()| watch(None))
+                .map_err(|errno| Error::setup("tie this process to its parent, prctl", errno)),
+        }
+    }
+}
+
+impl Companion for ParentWatch {
+    fn wanted(&self) -> Vec<PollFd<'_>> {
+        let parent = self.parent.iter();
+        parent
+            .map(|parent| PollFd::new(parent, PollFlags::IN))
+            .collect()
+    }
+
+    fn turn(&mut self, running: &mut Running<'_>, happened: &[PollFlags]) {
+        if happened.iter().any(|flags| !flags.is_empty()) {
+            self.parent = None;
+            running.kill();
+        }
+    }
+
+    fn asked_to_end(&mut self) {
+        self.interrupted = true;
+    }
+}

@@ -1,0 +1,163 @@
+//! Failures in the words that callers of bubblewrap know: they look at how a message begins. What rootlet knows besides
+//! comes after it.
+
+use super::status::Status;
+use rootlet::Plan;
+use rootlet::child::step::{Step, Text};
+use rootlet::error::Error;
+use rootlet::front::bwrap::words_of;
+use rootlet::spec::Spec;
+use std::io;
+
+/// The words for what the kernel has answered.
+fn answer(errno: i32) -> String {
+    words_of(&io::Error::from_raw_os_error(errno))
+}
+
+/// What could be known before anything was done.
+pub fn of_error(error: &Error) -> String {
+    let mut letters = error.step.chars();
+    let step = match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => String::new(),
+    };
+    match error.errno {
+        Some(errno) => format!("{step}: {}", answer(errno)),
+        None => step,
+    }
+}
+
+/// What was refused to the container.
+pub fn of_failure(plan: &Plan, spec: &Spec, status: &Status, error: &Error) -> String {
+    let Some((process, number, errno)) = status.failed else {
+        return of_launcher(spec, status, error);
+    };
+    let Some(entry) = plan.list(process).get(number) else {
+        return of_error(error);
+    };
+    match entry.step {
+        Step::MakeSymlink { path, .. } => {
+            let path = plan.arena.show(path);
+            format!("Can't make symlink at {path}: {}", of_link(status, errno))
+        }
+        step => of_step(plan, spec, step, errno).unwrap_or_else(|| of_error(error)),
+    }
+}
+
+/// What was refused outside.
+fn of_launcher(spec: &Spec, status: &Status, error: &Error) -> String {
+    let joins = &spec.descriptors;
+    match error.errno {
+        Some(libc::EINVAL) if !status.was_made && joins.user_namespace.is_some() => {
+            "Joining the specified user namespace failed, it might not be a descendant of the current user namespace.".into()
+        }
+        Some(errno) if !status.was_made && joins.user_namespace.is_some() => {
+            format!("Joining specified user namespace failed: {}", answer(errno))
+        }
+        Some(errno) if !status.was_made && joins.pid_namespace.is_some() => {
+            format!("Setting pidns failed: {}", answer(errno))
+        }
+        Some(libc::EPERM) if !status.was_made => {
+            "No permissions to create a new namespace, likely because the kernel does not allow non-privileged user namespaces.".into()
+        }
+        Some(libc::ENOSPC) if !status.was_made => {
+            "Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)".into()
+        }
+        Some(errno) if !status.was_made => {
+            format!("Creating new namespace failed: {}", answer(errno))
+        }
+        Some(errno) if error.step.contains("uid_map") => {
+            format!("setting up uid map: {}", answer(errno))
+        }
+        Some(errno) if error.step.contains("gid_map") => {
+            format!("setting up gid map: {}", answer(errno))
+        }
+        Some(errno) if error.step.contains("setgroups") => {
+            format!("error writing to setgroups: {}", answer(errno))
+        }
+        _ => of_error(error),
+    }
+}
+
+/// A step inside.
+fn of_step(plan: &Plan, spec: &Spec, step: Step, errno: i32) -> Option<String> {
+    let show = |text: Text| plan.arena.show(text);
+    let answer = answer(errno);
+    Some(match step {
+        Step::OpenTree { path, .. } => format!("Can't find source path {}: {answer}", show(path)),
+        Step::RequireSame { .. } => "Race condition binding dirfd".into(),
+        Step::OpenOverlay { .. } if errno == libc::ELOOP => {
+            format!(
+                "{}: Overlay directories may not overlap",
+                overlay(plan, step)
+            )
+        }
+        Step::OpenOverlay { .. } => format!("{}: {answer}", overlay(plan, step)),
+        Step::Attach { target, .. } => {
+            format!(
+                "Can't bind mount on {}: Unable to mount source on destination: {answer}",
+                show(target)
+            )
+        }
+        Step::Mount { kind, target, .. } => {
+            format!("Can't mount {} on {}: {answer}", show(kind), show(target))
+        }
+        Step::AttachProc { target, .. } => {
+            format!("Can't mount proc on {}: {answer}", show(target))
+        }
+        Step::OpenProc { .. } => format!("Can't mount proc: {answer}"),
+        Step::SetAttributes { path, .. } => {
+            format!("Can't remount readonly on {}: {answer}", show(path))
+        }
+        Step::MakePlace {
+            path, file: true, ..
+        } => format!("Can't create file at {}: {answer}", show(path)),
+        Step::MakePlace { path, .. } | Step::MakeDirectory { path, .. } => {
+            format!("Can't mkdir {}: {answer}", show(path))
+        }
+        Step::Chmod { path, mode } => {
+            format!("Can't chmod {mode:#o} {}: {answer}", show(path)).replacen("0o", "0", 1)
+        }
+        Step::WriteFile { path, .. } => format!("Can't create file {}: {answer}", show(path)),
+        Step::ChangeToFirst { first, .. } => {
+            format!(
+                "Can't chdir to {}: {answer}",
+                show(first).replacen("PWD=", "", 1)
+            )
+        }
+        Step::SetHostname { name } => format!("Can't set hostname to {}: {answer}", show(name)),
+        Step::Lock { path } => format!("Unable to lock file {}: {answer}", show(path)),
+        Step::JoinUserNamespace { .. } => format!("Setting userns2 failed: {answer}"),
+        Step::RequireNoUserNamespaces => {
+            "creation of new user namespaces was not disabled as requested".into()
+        }
+        Step::LoopbackUp => format!("loopback: Failed to bring the device up: {answer}"),
+        Step::Program { .. } if errno == libc::EINVAL => {
+            "Unable to set up system call filtering as requested: prctl(PR_SET_SECCOMP) reported EINVAL".into()
+        }
+        Step::Program { .. } => format!("prctl(PR_SET_SECCOMP): {answer}"),
+        Step::Unshare { .. } | Step::JoinNetwork => {
+            format!(
+                "Creating new namespace failed: {}: {answer}",
+                plan.describe(step).attempt
+            )
+        }
+        Step::Exec => {
+            let program = spec.command.first().cloned().unwrap_or_default();
+            format!("execvp {}: {answer}", program.display())
+        }
+        _ => return None,
+    })
+}
+
+fn of_link(status: &Status, errno: i32) -> String {
+    match &status.in_the_way {
+        Some(Some(held)) => format!("existing destination is {held}"),
+        Some(None) => "destination exists and is not a symlink".into(),
+        None => answer(errno),
+    }
+}
+
+fn overlay(plan: &Plan, step: Step) -> String {
+    format!("Can't make overlay mount: {}", plan.describe(step).attempt)
+}
