@@ -25,14 +25,22 @@ pub fn become_subreaper(task: &mut Task<'_>) -> Result<(), Errno> {
 }
 
 /// Starts the command's process and waits until it has executed the command, or has ended.
-pub fn spawn_command(task: &mut Task<'_>, foreign_pids: bool, listened: bool) -> Result<(), Errno> {
+pub fn spawn_command(
+    task: &mut Task<'_>,
+    foreign_pids: bool,
+    listened: bool,
+    shares_files: bool,
+) -> Result<(), Errno> {
     task.init_pid = own_pid();
     // Before the command runs, so that it does not run in vain when this is refused.
     let ended = sys::signalfd(SignalSet::only(::libc::SIGCHLD))?;
     task.set_slot(Slot::ENDED, ::rustix::fd::IntoRawFd::into_raw_fd(ended));
     let stack = ::core::mem::take(&mut task.stack);
     let argument: *mut Task<'_> = task;
-    let shared = if listened { ::libc::CLONE_FILES } else { 0 };
+    let shared = match listened || shares_files {
+        true => ::libc::CLONE_FILES,
+        false => 0,
+    };
     let flags = (::libc::CLONE_VM | ::libc::CLONE_VFORK | ::libc::SIGCHLD | shared) as u64;
     // SAFETY: this process has one thread and waits in the call (CLONE_VFORK), so that nobody else uses the task and the
     // stack meanwhile. `become_command` makes system calls, and writes to its stack and to the task.

@@ -2,16 +2,15 @@
 //!
 //! To make one takes the kernel half a millisecond of work, as much as everything else of a launch together: it registers
 //! a few hundred settings. So another process does it, on another processor, and ends; its namespace is entered when it
-//! is needed.
+//! is needed, at the last moment before the exec if nothing needs it before.
 
 use ::core::ffi::c_void;
 use ::core::prelude::rust_2024::*;
 use ::core::sync::atomic::{AtomicI32, Ordering};
-use ::rustix::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use ::rustix::fd::IntoRawFd;
 use ::rustix::fs::{CWD, Mode, OFlags};
 use ::rustix::io::Errno;
 use ::rustix::process::{Pid, WaitOptions, waitpid};
-use ::rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::{Task, borrow};
 use crate::sys::{self, RawFd};
@@ -22,6 +21,10 @@ pub struct Network {
     proc: AtomicI32,
     /// The namespace's descriptor, or an errno, negated.
     namespace: AtomicI32,
+    /// 0 if its loopback device is up, or an errno, negated.
+    loopback: AtomicI32,
+    /// Not 0 while the process is there that makes it.
+    at_work: AtomicI32,
 }
 
 impl Network {
@@ -30,6 +33,8 @@ impl Network {
         Network {
             proc: AtomicI32::new(-1),
             namespace: AtomicI32::new(-1),
+            loopback: AtomicI32::new(-1),
+            at_work: AtomicI32::new(1),
         }
     }
 }
@@ -52,50 +57,62 @@ pub fn start(task: &mut Task<'_>) -> Result<(), Errno> {
         .cast_mut()
         .cast::<c_void>();
     // Descriptors are shared, since one is the result.
-    let flags = (::libc::CLONE_VM | ::libc::CLONE_FILES) as u64;
+    let flags = ::libc::CLONE_FILES as u64;
+    let ended = &task.network.at_work;
     // SAFETY: the stack is that process's alone, and what it is told is behind a shared reference. Both outlive it: `join`
     // waits for it, and if this process ends before that, so does its PID namespace, for which the kernel waits until
     // nobody is left in it. `make` makes system calls only.
-    task.network_pid = unsafe { sys::clone(flags, stack, make, argument) }?;
+    task.network_pid = unsafe { sys::clone_sharing(flags, stack, ended, make, argument) }?;
     Ok(())
 }
 
 extern "C" fn make(argument: *mut c_void) -> ! {
     // SAFETY: `start` gave a reference.
     let network = unsafe { &*argument.cast_const().cast::<Network>() };
-    let made = match namespace(network.proc.load(Ordering::Relaxed)) {
-        Ok(fd) => fd.into_raw_fd(),
-        Err(errno) => errno.raw_os_error().wrapping_neg(),
-    };
+    let negated = |errno: Errno| errno.raw_os_error().wrapping_neg();
+    let made = namespace(network.proc.load(Ordering::Relaxed)).unwrap_or_else(negated);
     network.namespace.store(made, Ordering::Release);
+    if made >= 0 {
+        let up = sys::loopback_up().map_or_else(negated, |()| 0);
+        network.loopback.store(up, Ordering::Release);
+    }
     sys::exit(0)
 }
 
-fn namespace(proc: RawFd) -> Result<OwnedFd, Errno> {
+fn namespace(proc: RawFd) -> Result<RawFd, Errno> {
     sys::unshare(::libc::CLONE_NEWNET)?;
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    ::rustix::fs::openat(borrow(proc), c"thread-self/ns/net", flags, Mode::empty())
+    let name = c"thread-self/ns/net";
+    ::rustix::fs::openat(borrow(proc), name, flags, Mode::empty()).map(IntoRawFd::into_raw_fd)
 }
 
-/// Waits for the namespace, and enters it.
-pub fn join(task: &mut Task<'_>) -> Result<(), Errno> {
-    let options = WaitOptions::from_bits_retain(::libc::__WALL as u32);
-    loop {
-        match waitpid(Pid::from_raw(task.network_pid), options) {
-            Ok(_) => break,
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
-    sys::close(task.network.proc.load(Ordering::Relaxed));
+/// Waits for the namespace, and enters it. Whoever needs it does: init, and the command that it has started before. Its
+/// descriptor stays open, until the exec and until init closes all that it does not need.
+pub fn join(task: &Task<'_>) -> Result<(), Errno> {
+    sys::await_zero(&task.network.at_work);
     let made = task.network.namespace.load(Ordering::Acquire);
     if made < 0 {
         return Err(Errno::from_raw_os_error(made.wrapping_neg()));
     }
-    // SAFETY: the other process has opened it for this one, and has ended.
-    let namespace = unsafe { OwnedFd::from_raw_fd(made) };
-    move_into_link_name_space(
-        ::rustix::fd::AsFd::as_fd(&namespace),
-        Some(LinkNameSpaceType::Network),
-    )
+    sys::join_namespace(made, ::libc::CLONE_NEWNET)?;
+    let options = WaitOptions::from_bits_retain(::libc::__WALL as u32);
+    loop {
+        match waitpid(Pid::from_raw(task.network_pid), options) {
+            Err(Errno::INTR) => {}
+            // It is init's to wait for.
+            Err(Errno::CHILD) => return Ok(()),
+            result => return result.map(drop),
+        }
+    }
+}
+
+/// Whether the loopback device is up; brings it up, where nobody has done that meanwhile.
+pub fn loopback_up(task: &Task<'_>) -> Result<(), Errno> {
+    if task.network_pid == 0 {
+        return sys::loopback_up();
+    }
+    match task.network.loopback.load(Ordering::Acquire) {
+        0 => Ok(()),
+        errno => Err(Errno::from_raw_os_error(errno.wrapping_neg())),
+    }
 }

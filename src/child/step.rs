@@ -167,9 +167,9 @@ pub enum Step {
         /// One of CLONE_NEW*.
         flag: i32,
     },
-    /// clone(CLONE_VM|CLONE_FILES): a process that makes the network namespace, meanwhile.
+    /// clone(CLONE_VM|CLONE_FILES): a process that makes the network namespace, meanwhile, and brings its loopback device up.
     StartNetwork,
-    /// wait4(2) for that process, and setns(2) into what it made.
+    /// futex(2) until that process has ended, and setns(2) into what it made.
     JoinNetwork,
     /// Writes the clocks' offsets, possible only until a process is in the time namespace, and enters it
     /// (time_namespaces(7): unshare moves only children there).
@@ -372,7 +372,7 @@ pub enum Step {
         /// The name.
         name: Text,
     },
-    /// Brings `lo` up: a new network namespace has it down, and 127.0.0.1 cannot be reached.
+    /// Brings `lo` up, or makes sure that it is: a new network namespace has it down, and 127.0.0.1 cannot be reached.
     LoopbackUp,
     /// chdir(2), then getcwd(2): a directory that is not below the root would be a way out (CVE-2024-21626).
     ChangeDirectory {
@@ -434,6 +434,9 @@ pub enum Step {
         /// Whether somebody listens to the command's filter: then that process has its descriptors in common with init,
         /// which sends the listener's to the launcher. After its filter the process itself might not be able to.
         listened: bool,
+        /// Whether it has its descriptors in common with init for another reason: that of the network namespace may still have
+        /// to come, from the process that makes it.
+        shares_files: bool,
     },
     /// init's life: passes signals on, reaps, and ends when the command or the launcher does.
     Supervise {

@@ -205,7 +205,7 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
         } => files::write_file(task.text(path), task.content(content), mode, replace),
         Step::MakeSymlink { to, path } => files::make_symlink(task, task.text(to), task.text(path)),
         Step::SetHostname { name } => ::rustix::system::sethostname(task.text(name).to_bytes()),
-        Step::LoopbackUp => sys::loopback_up(),
+        Step::LoopbackUp => network::loopback_up(task),
         Step::ChangeDirectory { path } => files::change_directory(task.text(path)),
         Step::ChangeToFirst { first, count } => files::change_to_first(task, first, count),
         Step::AwaitDescriptor { fd } => await_descriptor(fd),
@@ -224,7 +224,8 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
         Step::SpawnCommand {
             foreign_pids,
             listened,
-        } => init::spawn_command(task, foreign_pids, listened),
+            shares_files,
+        } => init::spawn_command(task, foreign_pids, listened, shares_files),
         Step::Supervise {
             shared_group,
             sweep,

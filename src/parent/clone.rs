@@ -47,7 +47,8 @@ pub fn sharing<'m>(
     stack: &'m mut Stack,
 ) -> Result<FirstProcess<'m>, Errno> {
     // SAFETY: task and stack are borrowed for as long as there is a `FirstProcess`, and its holder, `Running`, does not end
-    // before the process has: it waits for it when it is dropped.
+    // before the process has: it waits for it when it is dropped. But for one that lives on, and has told how its command ended:
+    // that one uses nothing but its stack from then on, which whoever has made it never gives back.
     unsafe { container(flags, group, task, stack) }
 }
 

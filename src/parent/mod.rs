@@ -112,6 +112,8 @@ pub struct Running<'a> {
     channel: Channel,
     /// How the first process ended, once it has been waited for.
     reaped: Option<Outcome>,
+    /// It has told how the command ended, and goes on by itself.
+    left: bool,
     ready: bool,
     /// The call that the step needs which fails next.
     missing: Option<Fallback>,
@@ -371,6 +373,7 @@ fn release<'a>(
         life: Some(life),
         channel: records,
         reaped: None,
+        left: false,
         ready: false,
         missing: None,
         _uppers: uppers,
@@ -532,7 +535,10 @@ impl Running<'_> {
     /// init has told how the command ended.
     fn ended(&mut self, outcome: Outcome) -> Result<Outcome> {
         // Known already: who else may have waited for init does not matter. One that goes on is not waited for.
-        let _ = self.plan.lives_on() || self.reap().is_ok();
+        self.left = self.plan.lives_on();
+        if !self.left {
+            let _ = self.reap();
+        }
         if self.ready {
             Ok(outcome)
         } else {
@@ -706,11 +712,6 @@ impl Running<'_> {
         }
     }
 
-    /// Whether it is left to itself: its command has run.
-    fn goes_on(&self) -> bool {
-        self.ready && self.plan.lives_on()
-    }
-
     fn channel_fd(&self) -> BorrowedFd<'_> {
         self.channel.as_fd()
     }
@@ -719,7 +720,7 @@ impl Running<'_> {
 impl Drop for Running<'_> {
     /// Ends what still runs. What it wrote to is cleared up after that.
     fn drop(&mut self) {
-        if self.reaped.is_none() && !self.goes_on() {
+        if self.reaped.is_none() && !self.left {
             self.end();
             // A command that is not yet executed has this memory too, and dies a moment after the process that started it:
             // in a container that is joined nothing else waits for it. It holds the reports until then.

@@ -68,7 +68,10 @@ pub fn serve(
     let mask = sys::set_signal_mask(SignalSet::ALL);
     let dumpable = rustix::process::dumpable_behavior();
     let outcome = supervise_blocked(plan, trace, mask, observer, companion);
-    if let Ok(dumpable) = dumpable {
+    // An init that lives on shares the memory, and is not to be opened to the others inside.
+    if let Ok(dumpable) = dumpable
+        && !plan.lives_on()
+    {
         // Refused for a program that only root may dump, and that it still is.
         let _ = rustix::process::set_dumpable_behavior(dumpable);
     }
@@ -112,7 +115,7 @@ fn supervise_blocked(
     if let Some(ruleset) = running.ruleset.take() {
         companion.take_ruleset(ruleset);
     }
-    let mut supervisor = Supervisor {
+    let outcome = Supervisor {
         running,
         streams,
         listener: None,
@@ -129,8 +132,13 @@ fn supervise_blocked(
         timed_out: false,
         asked_to_stop: false,
         stopped: false,
-    };
-    supervisor.watch()
+    }
+    .watch();
+    if plan.lives_on() {
+        // An init that lives on is still on the stack that it was given there.
+        std::mem::forget(memory);
+    }
+    outcome
 }
 
 /// Lets go of what the caller has given the command: whoever reads from it is to see when the command has closed it. And of the

@@ -19,6 +19,8 @@ pub struct Held {
     /// Whether that is to lock the mounts.
     locks: bool,
     nesting: Nesting,
+    /// A user namespace of the caller's that the command joins at last.
+    joined: Option<i32>,
 }
 
 impl Held {
@@ -50,6 +52,7 @@ impl Held {
             proc: nests.then(|| slots.next()),
             locks: uncovers,
             nesting: spec.nesting,
+            joined: spec.descriptors.last_user_namespace,
         })
     }
 
@@ -64,6 +67,7 @@ impl Held {
             proc: None,
             locks: false,
             nesting: Nesting::Allowed,
+            joined: None,
         }
     }
 
@@ -104,6 +108,7 @@ impl Held {
                 steps.push(Step::LockMounts);
             }
         }
+        steps.extend(self.joined.map(|fd| Step::JoinUserNamespace { fd }));
         if self.nesting != Nesting::Allowed {
             steps.push(Step::RequireNoUserNamespaces);
         }

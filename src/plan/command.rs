@@ -43,8 +43,6 @@ pub fn list(
     if !spec.allow_new_privs {
         list.push(Step::NoNewPrivileges);
     }
-    let joined = spec.descriptors.last_user_namespace;
-    list.extend(joined.map(|fd| Step::JoinUserNamespace { fd }));
     list.extend(last);
     if facts.ignores_sigchld {
         list.push(Step::SetSignal {
@@ -81,6 +79,19 @@ pub fn list(
             .then_some(Step::KeepSockets),
     };
     list.into_iter().map(entry).collect()
+}
+
+/// Has the command join the network when it has done the rest; but before it gives up the power to do so, in another user
+/// namespace.
+pub fn join_network(last: &mut Vec<Step>) {
+    let leaves = |step: &Step| {
+        matches!(
+            step,
+            Step::EnterUserNamespace { .. } | Step::JoinUserNamespace { .. }
+        )
+    };
+    let place = last.iter().position(leaves).unwrap_or(last.len());
+    last.splice(place..place, [Step::JoinNetwork, Step::LoopbackUp]);
 }
 
 /// What keeps abstract sockets out of reach, if that is asked for and no network namespace does.

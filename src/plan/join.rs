@@ -172,6 +172,7 @@ impl Join<'_> {
             cap_drop: own.cap_drop.clone(),
             seccomp: own.seccomp.clone(),
             ulimits: own.ulimits.clone(),
+            core_files: own.core_files,
             strict: own.strict,
             require: own.require.clone(),
             optional: own.optional.clone(),
@@ -390,6 +391,7 @@ impl Join<'_> {
         list.push(must(Step::SpawnCommand {
             foreign_pids: false,
             listened: false,
+            shares_files: false,
         }));
         if self.details.is_some() && self.joins(libc::CLONE_NEWUSER) {
             list.push(must(Step::LimitInit));

@@ -89,7 +89,9 @@ impl Limited {
     pub fn of_processes(spec: &Spec) -> Self {
         let mut limited = Limited::default();
         // No core file, unless it is asked for: what is in the container's memory is to stay there.
-        limited.set(Resource::CORE, 0);
+        if !spec.core_files {
+            limited.set(Resource::CORE, 0);
+        }
         for &limit in &spec.ulimits {
             limited.put(limit);
         }

@@ -26,7 +26,7 @@ use crate::child::step::{Entry, Fallback, Fallbacks, Slot, Step, Text};
 use crate::error::{Error, Result};
 use crate::host::Facts;
 use crate::seccomp::Instruction;
-use crate::spec::{Capabilities, Limits, Lives, Rung, Share, Signals, Spec, Tty, Ulimit};
+use crate::spec::{Capabilities, Limits, Rung, Share, Signals, Spec, Tty, Ulimit};
 use capabilities::Held;
 use confine::{Confinement, Layer};
 use std::borrow::Cow;
@@ -308,6 +308,7 @@ impl Plan {
             list: mut setup,
             contents,
             uppers,
+            leaves_network,
         } = match &held {
             Some(held) => setup::list(spec, facts, &ids, held, has_group, &mut slots, &mut arena)?,
             None => confine::setup(spec, facts, tty, &mut arena)?,
@@ -324,7 +325,10 @@ impl Plan {
         if spec.namespaces && !layer.as_ref().is_some_and(Layer::scopes_sockets) {
             last.splice(..0, command::scope_sockets(spec));
         }
-        let init = setup::init_list(spec, facts, tty, &mut arena)?;
+        if leaves_network {
+            command::join_network(&mut last);
+        }
+        let init = setup::init_list(spec, facts, tty, leaves_network, &mut arena)?;
         let command = command::list(
             spec,
             facts,
@@ -538,12 +542,11 @@ fn handshake(spec: &Spec, ids: &identity::Ids, arena: &mut Arena) -> Result<Vec<
 fn clone_flags(spec: &Spec, has_group: bool) -> u64 {
     let flag = |wanted, flag: i32| if wanted { flag as u64 } else { 0 };
     let own_pids = !spec.shares(Share::Pid);
-    // Who can look at init would look at the launcher; and one that outlives the launcher needs a memory that does.
+    // Who can look at init would look at the launcher.
     let shares_memory = own_pids
         && !setup::has_clocks(spec)
         && spec.oom_score_adj.is_none()
         && !spec.announced
-        && spec.lives == Lives::Tied
         && spec.descriptors.pid_namespace.is_none();
     let announced = setup::namespace_flags(spec).filter(|_| spec.announced);
     let makes_user = spec.namespaces && spec.descriptors.user_namespace.is_none();

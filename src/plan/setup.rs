@@ -83,6 +83,8 @@ pub struct Setup {
     pub contents: Vec<Vec<u8>>,
     /// See [`super::Plan::uppers`].
     pub uppers: Vec<Upper>,
+    /// Whether the command joins the network, and init after it: it may still be in the making.
+    pub leaves_network: bool,
 }
 
 /// What the new process does until it is init or becomes the command.
@@ -170,7 +172,8 @@ pub fn list(
     let (before, after) = laid.split_at(early.unwrap_or(laid.len()));
     list.extend(taken);
     list.extend(before);
-    if meanwhile {
+    let waits = meanwhile && (early.is_some() || !joins_late(spec));
+    if waits {
         list.push(must(Step::JoinNetwork));
     }
     list.extend(after);
@@ -193,7 +196,7 @@ pub fn list(
             name: arena.text(name)?,
         }));
     }
-    if spec.net == Net::None {
+    if spec.net == Net::None && (waits || !meanwhile) {
         list.push(must(Step::LoopbackUp));
     }
     if let Some(fd) = spec.descriptors.awaited {
@@ -212,6 +215,7 @@ pub fn list(
         list,
         contents,
         uppers,
+        leaves_network: meanwhile && !waits,
     })
 }
 
@@ -318,6 +322,11 @@ fn makes_network_meanwhile(spec: &Spec) -> bool {
     spec.net == Net::None && !has_clocks(spec) && !spec.shares(Share::Pid) && !spec.announced
 }
 
+/// Whether the network can be joined when all else is done: where no filter is in the way that init has taken before.
+fn joins_late(spec: &Spec) -> bool {
+    filter::before_the_command(spec).is_empty()
+}
+
 /// The namespaces that the new process makes, while the launcher writes its id maps: they need capabilities, which it has
 /// from the start, but no ids.
 fn namespaces(spec: &Spec) -> Vec<Entry> {
@@ -389,7 +398,13 @@ pub fn directory(spec: &Spec, facts: &Facts) -> Result<PathBuf> {
 }
 
 /// What PID 1 does; nothing when the command is to be PID 1.
-pub fn init_list(spec: &Spec, facts: &Facts, tty: bool, arena: &mut Arena) -> Result<Vec<Entry>> {
+pub fn init_list(
+    spec: &Spec,
+    facts: &Facts,
+    tty: bool,
+    leaves_network: bool,
+    arena: &mut Arena,
+) -> Result<Vec<Entry>> {
     let named = &spec.descriptors;
     if !spec.init {
         if !spec.locks.is_empty() {
@@ -424,7 +439,11 @@ pub fn init_list(spec: &Spec, facts: &Facts, tty: bool, arena: &mut Arena) -> Re
     list.push(must(Step::SpawnCommand {
         foreign_pids: !spec.shares(Share::Pid) || named.pid_namespace.is_some(),
         listened: false,
+        shares_files: leaves_network,
     }));
+    if leaves_network {
+        list.push(must(Step::JoinNetwork));
+    }
     // Capabilities over namespaces of its own; without, they are the caller's or none, and there is nothing to take.
     if spec.namespaces {
         list.push(must(Step::LimitInit));

@@ -141,6 +141,9 @@ pub struct Spec {
     /// Limits of each process; the last one for a resource counts. No core files are written unless it is named here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ulimits: Vec<Ulimit>,
+    /// Whether a crash may leave a core file, as the caller's own limit has it, where no limit of these is one of it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub core_files: bool,
     /// How willingly the kernel ends the container for want of memory, from -1000 to 1000; none: as the caller.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oom_score_adj: Option<i32>,
@@ -225,6 +228,7 @@ impl Default for Spec {
             timeout: None,
             limits: Limits::default(),
             ulimits: Vec::new(),
+            core_files: false,
             oom_score_adj: None,
             nice: None,
             allow_new_privs: false,

@@ -14,6 +14,7 @@ mod raw;
 pub mod seccomp;
 
 use core::ffi::{CStr, c_char, c_void};
+use core::sync::atomic::{AtomicI32, Ordering};
 use raw::syscall;
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::Errno;
@@ -126,6 +127,38 @@ pub unsafe fn clone(
     let arguments = [flags as usize, top(stack), 0, 0, 0];
     // SAFETY: the stack is aligned. Where x86-64 and arm64 order the last arguments differently, all are 0.
     unsafe { raw::call_clone(libc::SYS_clone, arguments, body, argument) }.map(|pid| pid as RawPid)
+}
+
+/// [`clone`] of a process that shares this one's memory; when it has ended, however, 0 is written to `ended`, and who waits for that
+/// ([`await_zero`]) is woken (CLONE_CHILD_CLEARTID).
+///
+/// # Safety
+/// See [`clone3`]; `ended` stays where it is until then.
+pub unsafe fn clone_sharing(
+    flags: u64,
+    stack: &mut Stack,
+    ended: &AtomicI32,
+    body: Body,
+    argument: *mut c_void,
+) -> Result<RawPid, Errno> {
+    let flags = flags | (libc::CLONE_VM | libc::CLONE_CHILD_CLEARTID) as u64;
+    let mut arguments = [flags as usize, top(stack), 0, 0, 0];
+    // The thread pointer comes after it on x86-64, and before it on arm64.
+    arguments[if cfg!(target_arch = "aarch64") { 4 } else { 3 }] = ended.as_ptr() as usize;
+    // SAFETY: the stack is aligned, and the word is the caller's promise.
+    unsafe { raw::call_clone(libc::SYS_clone, arguments, body, argument) }.map(|pid| pid as RawPid)
+}
+
+/// Waits until `word` is 0 (futex(2), FUTEX_WAIT; not the private one, since the kernel's wake-up at an exit is none).
+pub fn await_zero(word: &AtomicI32) {
+    loop {
+        let value = word.load(Ordering::Acquire);
+        if value == 0 {
+            return;
+        }
+        // SAFETY: the word is there, and no time limit is named.
+        let _ = unsafe { syscall!(SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, value, 0) };
+    }
 }
 
 /// The end of a stack, where it begins to be used: the ABIs want it aligned to 16 bytes.

@@ -80,10 +80,14 @@ impl Observer for Status {
             let text = format!("{{\n    \"child-pid\": {pid}{members}\n}}\n");
             info.write_all(text.as_bytes()).map_err(refused)?;
         }
-        let line = format!("{{ \"child-pid\": {pid}{} }}\n", self.namespaces(pid, " "));
-        let lines = self.lines.as_mut();
+        let members = match self.lines {
+            Some(_) => self.namespaces(pid, " "),
+            None => return Ok(()),
+        };
+        let line = format!("{{ \"child-pid\": {pid}{members} }}\n");
+        let mut lines = self.lines.iter_mut();
         lines
-            .map_or(Ok(()), |lines| lines.write_all(line.as_bytes()))
+            .try_for_each(|lines| lines.write_all(line.as_bytes()))
             .map_err(refused)
     }
 

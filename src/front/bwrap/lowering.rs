@@ -191,6 +191,7 @@ impl Reader {
             cap_add,
             cap_drop,
             ambient: true,
+            core_files: true,
             nesting: match (
                 self.has("--disable-userns"),
                 self.has("--assert-userns-disabled"),

@@ -145,7 +145,7 @@ impl Plan {
             ),
             Step::JoinNetwork => described(
                 "make a new network namespace",
-                "wait4(); setns(CLONE_NEWNET)",
+                "futex(); setns(CLONE_NEWNET)",
                 "setns(2)",
                 "the namespace that was made meanwhile becomes this process's",
             ),
