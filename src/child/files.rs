@@ -4,7 +4,7 @@ use ::core::ffi::CStr;
 use ::core::mem::MaybeUninit;
 use ::core::prelude::rust_2024::*;
 use ::rustix::fd::BorrowedFd;
-use ::rustix::fs::{CWD, Mode, OFlags, RawDir};
+use ::rustix::fs::{CWD, FileType, Mode, OFlags, RawDir};
 use ::rustix::io::Errno;
 
 use super::record::{Kind, Process};
@@ -142,41 +142,87 @@ pub fn write_file(path: &CStr, content: &[u8], mode: u32, replace: bool) -> Resu
     }
 }
 
-/// A directory, or a file, for a view, with the directories above it that are missing. The umask is clear.
-pub fn make_place(path: &CStr, mode: u32, above: u32, file: bool) -> Result<(), Errno> {
-    match make_last(path, mode, file) {
-        Err(Errno::NOENT) => {}
-        result => return result,
-    }
-    let bytes = path.to_bytes();
-    let mut name = [0u8; 4096];
-    let mut before = ::core::option::Option::None;
-    for (place, &byte) in bytes.iter().enumerate() {
-        // What is there of it so far ends where the next name begins.
-        if byte == b'/' && before.is_some_and(|last| last != b'/') {
-            let above_it = CStr::from_bytes_until_nul(&name).unwrap_or_default();
-            make_last(above_it, above, false)?;
-        }
-        *name.get_mut(place).ok_or(Errno::NAMETOOLONG)? = byte;
-        before = Some(byte);
-    }
-    make_last(path, mode, file)
+/// How a place for a view is made: see [`Step::MakePlace`](super::step::Step::MakePlace).
+pub struct Place {
+    pub mode: u32,
+    pub above: u32,
+    pub file: bool,
+    pub fleeting: bool,
 }
 
-/// The last name of `path` alone.
-fn make_last(path: &CStr, mode: u32, file: bool) -> Result<(), Errno> {
+/// A directory, or a file, for a view, with the directories above it that are missing. The umask is clear.
+pub fn make_place(task: &Task<'_>, path: &CStr, place: &Place) -> Result<(), Errno> {
+    let made = |path: &CStr, made: bool| match made && place.fleeting {
+        true => tell_of_place(task, path),
+        false => Ok(()),
+    };
+    match make_last(path, place.mode, place.file) {
+        Err(Errno::NOENT) => {}
+        result => return made(path, result?),
+    }
+    let mut name = [0u8; 4096];
+    let mut before = b'/';
+    for (place_of_it, &byte) in name.iter_mut().zip(path.to_bytes()) {
+        *place_of_it = byte;
+    }
+    for (end, &byte) in path.to_bytes().iter().enumerate() {
+        // What is above ends where the next name begins.
+        if byte == b'/' && before != b'/' {
+            let next = name.get_mut(end).ok_or(Errno::NAMETOOLONG)?;
+            *next = 0;
+            let above = CStr::from_bytes_until_nul(&name).unwrap_or_default();
+            made(above, make_last(above, place.above, false)?)?;
+            if let Some(next) = name.get_mut(end) {
+                *next = b'/';
+            }
+        }
+        before = byte;
+    }
+    made(path, make_last(path, place.mode, place.file)?)
+}
+
+/// Gives the launcher the directory that the last name of `path` was made in.
+#[cold]
+#[inline(never)]
+fn tell_of_place(task: &Task<'_>, path: &CStr) -> Result<(), Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let bytes = path.to_bytes();
+    let above = bytes.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+    let mut name = [0u8; 4096];
+    for (place, &byte) in name.iter_mut().zip(bytes.iter().take(above.max(1))) {
+        *place = byte;
+    }
+    let above = CStr::from_bytes_until_nul(&name).unwrap_or_default();
+    let directory = ::rustix::fs::open(above, flags, Mode::empty())?;
+    let made = ::rustix::fs::lstat(path)?;
+    let mut record = task.record(Kind::Made, Process::Setup, task.at, bytes.len() as i32);
+    record.nanos = made.st_ino;
+    task.send_record(&record, ::rustix::fd::AsRawFd::as_raw_fd(&directory))
+}
+
+/// The last name of `path` alone; whether it was not there.
+fn make_last(path: &CStr, mode: u32, file: bool) -> Result<bool, Errno> {
     let bits = Mode::from_raw_mode(mode);
     let made = match file {
         false => ::rustix::fs::mkdir(path, bits),
         // Whatever it is, as long as it is no directory: a file system that is read-only would refuse to make it.
         true => match ::rustix::fs::stat(path) {
-            Ok(_) => return Ok(()),
+            Ok(_) => return Ok(false),
             Err(_) => write_file(path, &[], mode, false),
         },
     };
     match made {
-        Err(Errno::EXIST) => Ok(()),
-        result => result,
+        Err(Errno::EXIST) if file => Ok(false),
+        Err(Errno::EXIST) => is_directory(path).map(|()| false),
+        result => result.map(|()| true),
+    }
+}
+
+fn is_directory(path: &CStr) -> Result<(), Errno> {
+    let found = ::rustix::fs::stat(path)?;
+    match FileType::from_raw_mode(found.st_mode) {
+        FileType::Directory => Ok(()),
+        _ => Err(Errno::NOTDIR),
     }
 }
 

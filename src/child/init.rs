@@ -91,7 +91,8 @@ fn report_started(task: &Task<'_>, foreign_pids: bool) -> Result<(), Errno> {
     let mut space = [MaybeUninit::uninit(); ::rustix::cmsg_space!(ScmCredentials(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     control.push(SendAncillaryMessage::ScmCredentials(sender));
-    task.send_with(Kind::Started, Process::Init, &mut control)
+    let record = task.record(Kind::Started, Process::Init, 0, 0);
+    task.send_with(&record, &mut control)
 }
 
 /// Lives until the command ends, or with `lives_on` until nobody is left. Does not return, but for an error.

@@ -98,6 +98,8 @@ pub struct Task<'a> {
     /// The step of its list that the command's process was refused, and the errno. init tells of it: the process may have a
     /// filter by then that does not let it.
     pub refused: Option<(usize, i32)>,
+    /// The number of the step that is done.
+    pub at: usize,
     /// What may be done where a system call is not to be had; and what of that has been reported.
     pub fallbacks: Fallbacks,
     /// See `fallbacks`.
@@ -172,21 +174,25 @@ impl<'a> Task<'a> {
 
     /// Hands the launcher a descriptor.
     fn send(&self, kind: Kind, process: Process, descriptor: RawFd) -> Result<(), Errno> {
+        self.send_record(&self.record(kind, process, 0, 0), descriptor)
+    }
+
+    /// Hands the launcher a descriptor, with what is to be known of it.
+    fn send_record(&self, record: &Record, descriptor: RawFd) -> Result<(), Errno> {
         let descriptors = [borrow(descriptor)];
         let mut space = [MaybeUninit::uninit(); ::rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         control.push(SendAncillaryMessage::ScmRights(&descriptors));
-        self.send_with(kind, process, &mut control)
+        self.send_with(record, &mut control)
     }
 
     /// Tells the launcher, and sends what goes along with it.
     fn send_with(
         &self,
-        kind: Kind,
-        process: Process,
+        record: &Record,
         control: &mut SendAncillaryBuffer<'_, '_, '_>,
     ) -> Result<(), Errno> {
-        let bytes = self.record(kind, process, 0, 0).to_bytes();
+        let bytes = record.to_bytes();
         let records = borrow(self.slot(Slot::RECORDS));
         let parts = [IoSlice::new(&bytes)];
         match ::rustix::net::sendmsg(records, &parts, control, SendFlags::NOSIGNAL) {

@@ -41,6 +41,9 @@ pub enum Kind {
     Listener = 11,
     /// The ruleset that the command will be under comes with this.
     Ruleset = 12,
+    /// Step `step` has made a place in the directory that comes with this: the last name of the first `value` bytes of its path,
+    /// with the inode number `nanos`.
+    Made = 14,
     /// What is in the way of a link, as a descriptor; the failure of that step follows.
     InTheWay = 13,
     /// The command was stopped by signal `value`.
@@ -134,6 +137,7 @@ impl Record {
                 11 => Kind::Listener,
                 12 => Kind::Ruleset,
                 13 => Kind::InTheWay,
+                14 => Kind::Made,
                 _ => return None,
             },
             process: match process {

@@ -327,6 +327,8 @@ pub enum Step {
         above: u32,
         /// Whether it is a file.
         file: bool,
+        /// Whether what is made is told to the launcher, which removes it when all has ended.
+        fleeting: bool,
     },
     /// chmod(2).
     Chmod {

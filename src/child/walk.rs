@@ -8,7 +8,8 @@ use ::rustix::io::Errno;
 use ::rustix::process::{DumpableBehavior, PidfdFlags, Signal};
 use ::rustix::thread::ThreadNameSpaceType;
 
-use super::record::{Kind, Place, Process};
+use super::files::Place;
+use super::record::{self, Kind, Process};
 use super::step::{Attributes, Entry, FAILED, Fallback, FilterOf, Question, Slot, Step, Text};
 use super::{Task, borrow, capabilities, files, init, mounts, network, terminal};
 use crate::sys;
@@ -21,7 +22,7 @@ pub fn walk(task: &mut Task<'_>, process: Process, list: &[Entry]) {
         // init has a name of its own, which it keeps.
         if process != Process::Init && !quiet {
             let _ = ::rustix::thread::set_name(
-                Place {
+                record::Place {
                     process,
                     step: number,
                 }
@@ -29,6 +30,7 @@ pub fn walk(task: &mut Task<'_>, process: Process, list: &[Entry]) {
                 .as_c_str(),
             );
         }
+        task.at = number;
         quiet |= is_commands_filter(entry.step);
         let done = match perform(task, entry.step) {
             Ok(()) if task.trace && !quiet => task.report(Kind::Done, process, number, 0),
@@ -96,7 +98,11 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             Ok(())
         }
         Step::CloseOthers => close_others(task),
-        Step::CloseAtExec { fd } => sys::close_at_exec(fd),
+        Step::CloseAtExec { fd } => match sys::close_at_exec(fd) {
+            // It is not even open.
+            Err(Errno::BADF) => Ok(()),
+            result => result,
+        },
         Step::SetSignal { signal, ignore } => sys::set_signal_disposition(
             signal,
             if ignore {
@@ -178,7 +184,17 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             mode,
             above,
             file,
-        } => files::make_place(task.text(path), mode, above, file),
+            fleeting,
+        } => files::make_place(
+            task,
+            task.text(path),
+            &Place {
+                mode,
+                above,
+                file,
+                fleeting,
+            },
+        ),
         Step::Chmod { path, mode } => {
             ::rustix::fs::chmod(task.text(path), Mode::from_raw_mode(mode))
         }

@@ -79,7 +79,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Failure {
             words: words::of_error(&error),
-            hint: error.hint,
+            hint: words::hint(error),
         }
     }
 }
@@ -106,7 +106,7 @@ fn carry_out(launch: &Launch) -> Result<u8, Failure> {
         }
         Err(error) => Err(Failure {
             words: words::of_failure(&plan, &launch.spec, &status, &error),
-            hint: error.hint,
+            hint: words::hint(error),
         }),
     }
 }

@@ -64,8 +64,7 @@ impl Status {
 
 /// A descriptor of one's own for the caller's, which the command does not get.
 fn take(fd: i32) -> Result<File> {
-    let own = sys::duplicate(fd)
-        .map_err(|errno| Error::setup(format!("write to info_fd {fd}"), errno))?;
+    let own = sys::duplicate(fd).map_err(|errno| Error::setup("write to info_fd", errno))?;
     if fd > 2 {
         sys::close(fd);
     }

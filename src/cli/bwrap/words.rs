@@ -3,7 +3,7 @@
 
 use super::status::Status;
 use rootlet::Plan;
-use rootlet::child::step::{Step, Text};
+use rootlet::child::step::{Slot, Step, Text};
 use rootlet::error::Error;
 use rootlet::front::bwrap::words_of;
 use rootlet::spec::Spec;
@@ -16,15 +16,37 @@ fn answer(errno: i32) -> String {
 
 /// What could be known before anything was done.
 pub fn of_error(error: &Error) -> String {
-    let mut letters = error.step.chars();
-    let step = match letters.next() {
-        Some(first) => first.to_uppercase().chain(letters).collect(),
-        None => String::new(),
-    };
+    let step = &error.step;
+    let answer = error.errno.map_or_else(|| step.clone(), answer);
+    if let Some(rest) = step.strip_prefix("read the content of ")
+        && let Some((target, _)) = rest.split_once(" from descriptor ")
+    {
+        return format!("Can't write data to file {target}: {answer}");
+    }
+    if let Some(rest) = step.strip_prefix("find what ") {
+        let path = rest.strip_suffix(" holds").unwrap_or(rest);
+        return format!("Can't find source path {path}: {answer}");
+    }
+    if let Some(rest) = step.strip_suffix(" is not there on the host")
+        && let Some((_, path)) = rest.rsplit_once(": ")
+    {
+        return format!(
+            "Can't find source path {path}: {}",
+            self::answer(libc::ENOENT)
+        );
+    }
+    let mut letters = step.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    let step: String = first.chain(letters).collect();
     match error.errno {
-        Some(errno) => format!("{step}: {}", answer(errno)),
+        Some(_) => format!("{step}: {answer}"),
         None => step,
     }
+}
+
+/// What can be done about it. A hint of rootlet's that speaks of its own options is of no use to whoever speaks bubblewrap's.
+pub fn hint(error: Error) -> Option<String> {
+    error.hint.filter(|hint| hint.contains("`rootlet doctor`"))
 }
 
 /// What was refused to the container.
@@ -86,16 +108,21 @@ fn of_step(plan: &Plan, spec: &Spec, step: Step, errno: i32) -> Option<String> {
     Some(match step {
         Step::OpenTree { path, .. } => format!("Can't find source path {}: {answer}", show(path)),
         Step::RequireSame { .. } => "Race condition binding dirfd".into(),
-        Step::OpenOverlay { .. } if errno == libc::ELOOP => {
+        Step::OpenOverlay { slot, .. } => {
+            let why = match errno {
+                libc::ELOOP => "Overlay directories may not overlap".into(),
+                _ => answer,
+            };
             format!(
-                "{}: Overlay directories may not overlap",
-                overlay(plan, step)
+                "Can't make overlay mount on {} with options {}: {why}",
+                target_of(plan, slot),
+                plan.describe(step).call
             )
         }
-        Step::OpenOverlay { .. } => format!("{}: {answer}", overlay(plan, step)),
-        Step::Attach { target, .. } => {
+        Step::Attach { slot, target, .. } => {
             format!(
-                "Can't bind mount on {}: Unable to mount source on destination: {answer}",
+                "Can't bind mount {} on {}: Unable to mount source on destination: {answer}",
+                source_of(plan, slot),
                 show(target)
             )
         }
@@ -126,7 +153,10 @@ fn of_step(plan: &Plan, spec: &Spec, step: Step, errno: i32) -> Option<String> {
             )
         }
         Step::SetHostname { name } => format!("Can't set hostname to {}: {answer}", show(name)),
-        Step::Lock { path } => format!("Unable to lock file {}: {answer}", show(path)),
+        Step::Lock { path } => {
+            let verb = if errno == libc::EAGAIN { "lock" } else { "open lock" };
+            format!("Unable to {verb} file {}: {answer}", show(path))
+        }
         Step::JoinUserNamespace { .. } => format!("Setting userns2 failed: {answer}"),
         Step::RequireNoUserNamespaces => {
             "creation of new user namespaces was not disabled as requested".into()
@@ -158,6 +188,22 @@ fn of_link(status: &Status, errno: i32) -> String {
     }
 }
 
-fn overlay(plan: &Plan, step: Step) -> String {
-    format!("Can't make overlay mount: {}", plan.describe(step).attempt)
+/// Where what is taken into `slot` is attached.
+fn target_of(plan: &Plan, slot: Slot) -> String {
+    let target = plan.setup.iter().find_map(|entry| match entry.step {
+        Step::Attach {
+            slot: it, target, ..
+        } if it == slot => Some(target),
+        _ => None,
+    });
+    target.map_or_else(String::new, |target| plan.arena.show(target))
+}
+
+/// What is taken into `slot`.
+fn source_of(plan: &Plan, slot: Slot) -> String {
+    let source = plan.setup.iter().find_map(|entry| match entry.step {
+        Step::OpenTree { slot: it, path, .. } if it == slot => Some(path),
+        _ => None,
+    });
+    source.map_or_else(String::new, |path| plan.arena.show(path))
 }

@@ -194,6 +194,9 @@ impl Reader {
                 _ => self.made(name, value)?,
             },
             [first, second] => match name {
+                "--setenv" if first.is_empty() || first.as_bytes().contains(&b'=') => {
+                    return refused("setenv failed");
+                }
                 "--setenv" => self.environment.set(first, second),
                 "--chmod" => {
                     let mode = octal(first).ok_or(Refusal::Words(
@@ -248,6 +251,9 @@ impl Reader {
         match name {
             "--argv0" if self.argv0.is_some() => return refused("--argv0 used multiple times"),
             "--argv0" => self.argv0 = Some(value.clone()),
+            "--unsetenv" if value.is_empty() || value.as_bytes().contains(&b'=') => {
+                return refused("unsetenv failed");
+            }
             "--unsetenv" => self.environment.unset(value),
             "--lock-file" => self.locks.push(value.into()),
             "--chdir" => {
