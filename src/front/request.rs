@@ -135,7 +135,7 @@ mod tests {
     use crate::front::flags::{FLAGS, Flag, Value, Verb};
     use crate::spec::{
         AbstractSockets, Capability, Landlock, Limits, MemorySwap, Missing, Mount, Net, Proc, Root,
-        Rung, Seccomp, Share, Size, Stdio, Tty, User, WhenRefused,
+        Rung, Seccomp, Share, Size, Stdio, Tty, User, WhenRefused, Without,
     };
     use std::ffi::OsString;
     use std::time::Duration;
@@ -341,6 +341,7 @@ mod tests {
             source: source.into(),
             target: target.map(Into::into),
             read_only: target.is_some(),
+            without: Without::default(),
             missing: Missing::Refused,
         };
         let wanted = Request {
@@ -395,6 +396,7 @@ mod tests {
                     },
                     bind("/b", Some("/c")),
                 ],
+                ..Spec::default()
             },
             hide_env: true,
             keep: Some("/k".into()),

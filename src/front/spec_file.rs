@@ -136,8 +136,9 @@ pub fn read_env(path: &Path) -> Result<Vec<std::ffi::OsString>> {
 mod tests {
     use super::*;
     use crate::spec::{
-        AbstractSockets, Capability, Landlock, Limits, MemorySwap, Missing, Mount, Net, Proc, Root,
-        Rung, Seccomp, Share, Size, Stdio, Tty, User, WhenRefused,
+        AbstractSockets, Capability, Content, Descriptors, Kept, Keyring, Landlock, Limits, Lives,
+        MemorySwap, Missing, Mount, Nesting, Net, Places, Proc, Propagation, Root, Rung, Seccomp,
+        Share, Signals, Size, Stdio, Tty, User, WhenRefused, Without,
     };
     use std::time::Duration;
 
@@ -145,6 +146,7 @@ mod tests {
     fn everything_comes_back_as_it_was_written() {
         let spec = Spec {
             command: vec!["sh".into(), "-c".into(), "echo \"$1\"\n".into()],
+            argv0: Some("-sh".into()),
             user: User::Ids { uid: 5, gid: 6 },
             uid_map: vec![
                 "0:1000:1".parse().unwrap(),
@@ -162,10 +164,28 @@ mod tests {
             read_only: true,
             proc: Some(Proc::Fresh),
             workdir: Some("/w".into()),
+            workdir_else: vec!["/home/me".into(), "".into()],
+            set_pwd: true,
             clear_env: true,
+            unset_env: vec!["D".into()],
             env: vec!["A=b".into(), "C".into()],
             pass_fds: vec![5, 7],
+            descriptors: Descriptors {
+                inherit: true,
+                held: vec![8, 9],
+                awaited: Some(10),
+                id_maps: Some(11),
+                user_namespace: Some(12),
+                last_user_namespace: Some(13),
+                pid_namespace: Some(0),
+            },
             init: false,
+            lives: Lives::Own,
+            signals: Signals::Own,
+            locks: vec!["/l".into()],
+            announced: true,
+            new_session: true,
+            keyring: Keyring::Host,
             tty: Tty::Never,
             stdio: Stdio::Pipe,
             landlock: Landlock::Auto,
@@ -179,20 +199,30 @@ mod tests {
                 when_refused: WhenRefused::Rlimit,
             },
             ulimits: vec!["nofile=5".parse().unwrap()],
+            core_files: true,
             oom_score_adj: Some(5),
             nice: Some(-3),
             allow_new_privs: true,
             cap_add: vec![Capability::Number(12)],
             cap_drop: vec![Capability::All],
+            ambient: true,
+            nesting: Nesting::Disabled,
             seccomp: Seccomp::File("calls.toml".into()),
             strict: true,
             require: vec![Rung::Proc, Rung::MountSetattr],
             optional: vec![Rung::Ids],
+            unlocked: true,
+            places: Places::Anywhere,
+            propagation: Propagation::Slave,
             mounts: vec![
                 Mount::Bind {
                     source: "a".into(),
                     target: Some("/b".into()),
                     read_only: true,
+                    without: Without {
+                        devices: true,
+                        setuid: true,
+                    },
                     missing: Missing::Refused,
                 },
                 Mount::Tmpfs {
@@ -204,7 +234,21 @@ mod tests {
                     source: "/c".into(),
                     target: None,
                     read_only: false,
+                    without: Without::default(),
                     missing: Missing::Refused,
+                },
+                Mount::File {
+                    target: "/f".into(),
+                    content: Content::Descriptor(0),
+                    mode: None,
+                    kept: Kept::Mounted { read_only: true },
+                },
+                Mount::Directory {
+                    target: "/d".into(),
+                    mode: None,
+                },
+                Mount::Seal {
+                    target: "/s".into(),
                 },
             ],
         };
@@ -217,13 +261,61 @@ mod tests {
     }
 
     #[test]
-    fn a_root_that_is_the_hosts_by_its_name_comes_back_too() {
-        let root = Root::Directory("/".into());
-        let spec = Spec {
+    fn a_root_comes_back_whatever_it_is_called() {
+        let directories = ["/", "host", "empty", "bare"];
+        let named = directories.map(|name| Root::Directory(name.into()));
+        for root in named
+            .into_iter()
+            .chain([Root::Host, Root::Empty, Root::Bare])
+        {
+            let back = parse(&print(&with_root(root.clone())).unwrap())
+                .unwrap()
+                .root;
+            match &root {
+                // `host` is another root, and a directory of that name is `./host`.
+                Root::Directory(path) => assert_eq!(back, Root::Directory(path_of(path))),
+                root => assert_eq!(&back, root),
+            }
+        }
+    }
+
+    fn with_root(root: Root) -> Spec {
+        Spec {
             root,
+            ..Spec::default()
+        }
+    }
+
+    fn path_of(path: &Path) -> PathBuf {
+        match path.is_absolute() {
+            true => path.into(),
+            false => Path::new(".").join(path),
+        }
+    }
+
+    #[test]
+    fn filters_of_descriptors_come_back() {
+        let spec = Spec {
+            seccomp: Seccomp::Programs(vec![7, 5]),
+            nesting: Nesting::Refused,
             ..Spec::default()
         };
         assert_eq!(parse(&print(&spec).unwrap()).unwrap(), spec);
+    }
+
+    #[test]
+    fn what_is_as_by_default_is_not_written() {
+        let text = print(&Spec::default()).unwrap();
+        for key in [
+            "descriptors",
+            "lives",
+            "places",
+            "keyring",
+            "nesting",
+            "argv0",
+        ] {
+            assert!(!text.contains(key), "{text}");
+        }
     }
 
     #[test]
@@ -244,6 +336,9 @@ mod tests {
             ),
             ("timeout = \"soon\"\n", "line 1: ", "soon"),
             ("init = 1\n", "line 1: ", "boolean"),
+            ("lives = \"long\"\n", "line 1: ", "long"),
+            ("\n[descriptors]\nhold = 5\n", "line 3: ", "hold"),
+            ("[descriptors]\nawaited = \"5\"\n", "line 2: ", "i32"),
             ("= 1\n", "line 1: ", ""),
         ] {
             let error = parse(text).unwrap_err().to_string();

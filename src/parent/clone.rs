@@ -8,7 +8,9 @@ use crate::sys::{self, RawFd, RawPid, Stack};
 use core::ffi::{CStr, c_void};
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
-use rustix::io::Errno;
+use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::process::{Pid, WaitOptions};
 use rustix::termios::Termios;
 
 // -------------------------------------------------------------------------------------------------------------------
@@ -50,6 +52,63 @@ pub fn sharing<'m>(
     // before the process has: it waits for it when it is dropped. But for one that lives on, and has told how its command ended:
     // that one uses nothing but its stack from then on, which whoever has made it never gives back.
     unsafe { container(flags, group, task, stack) }
+}
+
+/// [`copying`], where this process has joined a PID namespace for its children: only one of those can make the first process of
+/// another in there. It is made by one that has ended before this returns, and is this process's child all the same.
+pub fn copying_inside(
+    flags: u64,
+    task: &mut Task<'_>,
+    stack: &mut Stack,
+) -> Result<FirstProcess<'static>, Errno> {
+    let mut between = Between {
+        flags,
+        task: core::ptr::from_mut(task).cast::<c_void>(),
+        stack,
+        made: Err(Errno::SRCH),
+    };
+    let argument = (&raw mut between).cast::<c_void>();
+    let mut its_own = [MaybeUninit::uninit(); KEEPER_STACK];
+    let flags = (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES) as u64;
+    // SAFETY: this thread waits in the call until that process has ended, which makes system calls only. Other threads do not
+    // know of what it works with.
+    let pid = unsafe { sys::clone(flags, &mut its_own, become_between, argument) }?;
+    let options = WaitOptions::from_bits_retain(libc::__WALL as u32);
+    retry_on_intr(|| rustix::process::waitpid(Pid::from_raw(pid), options))?;
+    let held = between.made?;
+    Ok(FirstProcess {
+        pid: pid_of(&held)?,
+        clone3_refused: None,
+        in_group: false,
+        memory: PhantomData,
+    })
+}
+
+/// What the process needs that stands between.
+struct Between<'a> {
+    flags: u64,
+    task: *mut c_void,
+    stack: &'a mut Stack,
+    made: Result<OwnedFd, Errno>,
+}
+
+extern "C" fn become_between(argument: *mut c_void) -> ! {
+    // SAFETY: `copying_inside` gave a pointer to its `Between`, and waits until this process has ended.
+    let between = unsafe { &mut *argument.cast::<Between<'_>>() };
+    let flags = between.flags & !(libc::CLONE_VM as u64);
+    // SAFETY: nothing of this program's memory is used by a process that has a copy of it; `become_container` makes system calls only.
+    between.made =
+        unsafe { sys::clone3_beside(flags, between.stack, become_container, between.task) };
+    sys::exit(0)
+}
+
+/// The process that a descriptor holds, as this process sees it (proc_pid_fdinfo(5)).
+fn pid_of(held: &OwnedFd) -> Result<RawPid, Errno> {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", held.as_raw_fd()));
+    let info = info.map_err(|_| Errno::SRCH)?;
+    let pid = info.lines().find_map(|line| line.strip_prefix("Pid:"));
+    pid.and_then(|pid| pid.trim().parse().ok())
+        .ok_or(Errno::SRCH)
 }
 
 /// See [`sys::clone3`] for what is asked of the caller.

@@ -187,7 +187,10 @@ fn start<'a>(
     join_namespaces(plan, observer)?;
     let mut memory = Memory::new(plan, &channels, given);
     let (mut task, stack) = memory.task(plan, mask, trace);
-    let made = clone::copying(plan.clone_flags, Group::fd(&group), &mut task, stack);
+    let made = match makes_pids_inside(plan) {
+        true => clone::copying_inside(plan.clone_flags, &mut task, stack),
+        false => clone::copying(plan.clone_flags, Group::fd(&group), &mut task, stack),
+    };
     drop(memory);
     let held = (uppers, group);
     let running = release(whole, held, channels, made, observer);
@@ -404,6 +407,12 @@ fn join_namespaces(plan: &Plan, observer: &mut dyn Observer) -> Result<()> {
         observer.parent_step(plan, step);
     }
     Ok(())
+}
+
+/// Whether a PID namespace is to be made in one that was joined.
+fn makes_pids_inside(plan: &Plan) -> bool {
+    let joins = |step: &ParentStep| matches!(step, ParentStep::JoinNamespace { flag, .. } if *flag == libc::CLONE_NEWPID);
+    plan.clone_flags & libc::CLONE_NEWPID as u64 != 0 && plan.parent.iter().any(joins)
 }
 
 /// The list that execve(2) takes: pointers into the arena, and a null one.

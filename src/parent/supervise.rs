@@ -7,8 +7,8 @@ use super::stdio::Streams;
 use super::terminal::{Keeper, Terminal};
 use super::upper::Held;
 use super::{
-    Channels, Event, Memory, Observer, Outcome, Running, clone, join_namespaces, refused, release,
-    timespec,
+    Channels, Event, Memory, Observer, Outcome, Running, clone, join_namespaces, makes_pids_inside,
+    refused, release, timespec,
 };
 use crate::error::{Error, Result};
 use crate::plan::{ParentStep, Plan};
@@ -98,7 +98,10 @@ fn supervise_blocked(
     join_namespaces(plan, observer)?;
     let mut memory = Memory::new(plan, &channels, &companion.given());
     let (mut task, stack) = memory.task(plan, mask, trace);
-    let made = clone::sharing(plan.clone_flags, Group::fd(&group), &mut task, stack);
+    let made = match makes_pids_inside(plan) {
+        true => clone::copying_inside(plan.clone_flags, &mut task, stack),
+        false => clone::sharing(plan.clone_flags, Group::fd(&group), &mut task, stack),
+    };
     let mut running = release(
         Cow::Borrowed(plan),
         (uppers, group),

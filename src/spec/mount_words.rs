@@ -270,6 +270,7 @@ mod tests {
             source: source.into(),
             target: target.map(PathBuf::from),
             read_only,
+            without: Without::default(),
             missing,
         }
     }
@@ -327,6 +328,7 @@ mod tests {
         let overlay = |lower: &[&str], upper: Option<&str>| Mount::Overlay {
             lower: lower.iter().map(PathBuf::from).collect(),
             target: "/d".into(),
+            read_only: false,
             upper: upper.map(PathBuf::from),
             work: None,
             optional: false,
@@ -359,6 +361,7 @@ mod tests {
             target: target.into(),
             content,
             mode: mode.map(Into::into),
+            kept: Kept::Either,
         };
         for (text, mount) in [
             ("/f=/s", file("/f", None, Content::Path("/s".into()))),
@@ -398,6 +401,7 @@ mod tests {
                     target: "/f".into(),
                     content: Content::Text("a=b".into()),
                     mode: None,
+                    kept: Kept::Either,
                 },
             ),
             (
@@ -432,6 +436,122 @@ mod tests {
     }
 
     #[test]
+    fn a_mount_of_every_type_can_be_written_and_read_again() {
+        let target = || PathBuf::from("/t");
+        let without = |devices, setuid| Without { devices, setuid };
+        let file = |kept| Mount::File {
+            target: target(),
+            content: Content::Descriptor(7),
+            mode: None,
+            kept,
+        };
+        for (text, mount) in [
+            (
+                "type=bind,source=/s,target=/t,nodev,no-setuid=true",
+                Mount::Bind {
+                    source: "/s".into(),
+                    target: Some(target()),
+                    read_only: false,
+                    without: without(true, true),
+                    missing: Missing::Refused,
+                },
+            ),
+            (
+                "type=overlay,lower=/a:/b,target=/t,ro",
+                Mount::Overlay {
+                    lower: vec!["/a".into(), "/b".into()],
+                    target: target(),
+                    read_only: true,
+                    upper: None,
+                    work: None,
+                    optional: false,
+                    volatile: false,
+                },
+            ),
+            ("type=file,target=/t,source=@7", file(Kept::Either)),
+            (
+                "type=file,target=/t,source=@7,mounted=false",
+                file(Kept::Written),
+            ),
+            (
+                "type=file,target=/t,source=@7,mounted",
+                file(Kept::Mounted { read_only: false }),
+            ),
+            (
+                "type=file,target=/t,source=@7,mounted,ro",
+                file(Kept::Mounted { read_only: true }),
+            ),
+            (
+                "type=directory,target=/t",
+                Mount::Directory {
+                    target: target(),
+                    mode: None,
+                },
+            ),
+            (
+                "type=directory,target=/t,mode=700",
+                Mount::Directory {
+                    target: target(),
+                    mode: Some("700".into()),
+                },
+            ),
+            (
+                "type=chmod,target=/t,mode=1777",
+                Mount::Chmod {
+                    target: target(),
+                    mode: "1777".into(),
+                },
+            ),
+            (
+                "type=remount,target=/t,nosuid,recursive",
+                Mount::Remount {
+                    target: target(),
+                    read_only: false,
+                    without: without(false, true),
+                    recursive: true,
+                },
+            ),
+            (
+                "type=remount,target=/t,ro,no-devices",
+                Mount::Remount {
+                    target: target(),
+                    read_only: true,
+                    without: without(true, false),
+                    recursive: false,
+                },
+            ),
+            ("type=seal,target=/t", Mount::Seal { target: target() }),
+        ] {
+            let read = Mount::parse_mount(OsStr::new(text)).unwrap();
+            assert_eq!(read, mount, "{text}");
+            assert_eq!(Mount::try_from(Entry::from(mount.clone())).unwrap(), mount);
+        }
+    }
+
+    #[test]
+    fn keys_of_another_type_are_refused_by_those_that_it_has() {
+        for (text, why) in [
+            ("type=directory,target=/t,ro", "a directory has target"),
+            ("type=directory", "a directory has target"),
+            ("type=chmod,target=/t", "a chmod has target and mode"),
+            ("type=remount,target=/t,mode=700", "a remount has target"),
+            ("type=seal,target=/t,ro", "a seal has target"),
+            ("type=tmpfs,target=/t,nodev", "a tmpfs has target"),
+            ("type=bind,source=/s,mounted", "a bind has source"),
+            ("type=bind,source=/s,recursive", "a bind has source"),
+            ("type=file,target=/t,text=x,ro", "a file has target"),
+            (
+                "type=file,target=/t,text=x,mounted=false,ro",
+                "a file has target",
+            ),
+            ("type=file,target=/t,text=x,nodev", "a file has target"),
+        ] {
+            let error = Mount::parse_mount(OsStr::new(text)).unwrap_err();
+            assert!(error.to_string().contains(why), "{text}: {error}");
+        }
+    }
+
+    #[test]
     fn bytes_that_are_no_utf8_pass() {
         let mount = Mount::parse_volume(OsStr::from_bytes(b"/\xff:/\xfe")).unwrap();
         assert_eq!(
@@ -440,6 +560,7 @@ mod tests {
                 source: OsStr::from_bytes(b"/\xff").into(),
                 target: Some(OsStr::from_bytes(b"/\xfe").into()),
                 read_only: false,
+                without: Without::default(),
                 missing: Missing::Refused,
             }
         );

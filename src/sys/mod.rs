@@ -113,6 +113,34 @@ pub unsafe fn clone3(
     unsafe { raw::call_clone(libc::SYS_clone3, arguments, body, argument) }.map(|pid| pid as RawPid)
 }
 
+/// [`clone3`] of a process that is not this one's child but its parent's (CLONE_PARENT), and a descriptor of it (CLONE_PIDFD, Linux
+/// 5.2).
+///
+/// # Safety
+/// See [`clone3`].
+pub unsafe fn clone3_beside(
+    flags: u64,
+    stack: &mut Stack,
+    body: Body,
+    argument: *mut c_void,
+) -> Result<OwnedFd, Errno> {
+    let base = stack.as_mut_ptr() as u64;
+    let mut held: RawFd = -1;
+    let args = CloneArgs {
+        flags: flags | CLONE_CLEAR_SIGHAND | (libc::CLONE_PARENT | libc::CLONE_PIDFD) as u64,
+        pidfd: &raw mut held as u64,
+        stack: base,
+        stack_size: top(stack) as u64 - base,
+        ..CloneArgs::default()
+    };
+    let arguments = [&raw const args as usize, CLONE_ARGS_FIRST, 0, 0, 0];
+    // SAFETY: `args` is at least as long as the second argument says, names the aligned stack, and has room for a descriptor; the
+    // rest is the caller's.
+    unsafe { raw::call_clone(libc::SYS_clone3, arguments, body, argument) }?;
+    // SAFETY: the kernel has just made this descriptor, for nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(held) })
+}
+
 /// [`clone3`] in the older way, clone(2): the caller's signal handlers are still installed in the new process, and
 /// `flags` may hold the signal that it sends when it ends.
 ///

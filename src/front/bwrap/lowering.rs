@@ -389,3 +389,269 @@ fn words_for(capabilities: Capabilities) -> (Vec<Capability>, Vec<Capability>) {
         false => (named(capabilities).collect(), vec![Capability::All]),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{caller, launch, launch_of, refusal};
+    use super::*;
+
+    fn root() -> Caller {
+        let map = "0:100000:1000".parse().unwrap();
+        Caller {
+            uid: 0,
+            gid: 0,
+            maps: [vec![map], vec![map]],
+            ..caller()
+        }
+    }
+
+    #[test]
+    fn options_that_contradict_each_other_are_refused_in_bubblewraps_words() {
+        for (line, words) in [
+            (
+                "--userns-block-fd 7 --info-fd 8",
+                "--userns-block-fd requires --unshare-user",
+            ),
+            (
+                "--userns-block-fd 7 --unshare-user",
+                "--userns-block-fd requires --info-fd",
+            ),
+            (
+                "--userns 7 --unshare-user",
+                "--userns not compatible --unshare-user",
+            ),
+            (
+                "--userns 7 --unshare-user-try",
+                "--userns not compatible --unshare-user-try",
+            ),
+            (
+                "--userns 7 --unshare-all",
+                "--userns not compatible --unshare-user-try",
+            ),
+            (
+                "--disable-userns",
+                "--disable-userns requires --unshare-user",
+            ),
+            (
+                "--disable-userns --unshare-all",
+                "--disable-userns requires --unshare-user",
+            ),
+            (
+                "--disable-userns --unshare-user --userns-block-fd 7 --info-fd 8",
+                "--disable-userns is not compatible with  --userns-block-fd",
+            ),
+            (
+                "--hostname box",
+                "Specifying --hostname requires --unshare-uts",
+            ),
+            ("--as-pid-1", "Specifying --as-pid-1 requires --unshare-pid"),
+            (
+                "--as-pid-1 --unshare-pid --lock-file /l",
+                "Specifying --as-pid-1 and --lock-file is not permitted",
+            ),
+        ] {
+            assert_eq!(refusal(&format!("{line} true")), words, "{line}");
+        }
+    }
+
+    #[test]
+    fn root_has_to_ask_for_a_user_namespace_to_be_somebody_else() {
+        let said = |line: &str| super::super::tests::read(&format!("{line} true"), &root());
+        for (line, words) in [
+            (
+                "--uid 5",
+                "Specifying --uid requires --unshare-user or --userns",
+            ),
+            (
+                "--gid 5",
+                "Specifying --gid requires --unshare-user or --userns",
+            ),
+        ] {
+            assert_eq!(said(line), Err(Refusal::Words(words.into())), "{line}");
+            for asked in [
+                "--unshare-user",
+                "--unshare-user-try",
+                "--unshare-all",
+                "--userns 7",
+            ] {
+                assert!(said(&format!("{line} {asked}")).is_ok(), "{line} {asked}");
+            }
+        }
+        assert!(said("--uid 0 --gid 0").is_ok());
+    }
+
+    #[test]
+    fn root_that_asks_for_no_user_namespace_keeps_all_its_ids() {
+        let maps = |line: &str| {
+            let spec = launch_of(&format!("{line} true"), &root()).spec;
+            [spec.uid_map, spec.gid_map]
+        };
+        let same: IdRange = "0:0:1000".parse().unwrap();
+        assert_eq!(maps(""), [vec![same], vec![same]]);
+        for line in [
+            "--unshare-user",
+            "--unshare-user-try",
+            "--unshare-all",
+            "--userns 7",
+        ] {
+            assert_eq!(maps(line), [vec![], vec![]], "{line}");
+        }
+        assert_eq!(launch("").spec.uid_map, []);
+    }
+
+    #[test]
+    fn there_is_an_init_where_somebody_has_to_stay() {
+        for (line, init) in [
+            ("", false),
+            ("--unshare-ipc --pidns 7", false),
+            ("--unshare-pid", true),
+            ("--unshare-all", true),
+            ("--die-with-parent", true),
+            ("--lock-file /l", true),
+            ("--sync-fd 7", true),
+            ("--unshare-pid --as-pid-1", false),
+            (
+                "--unshare-pid --as-pid-1 --die-with-parent --sync-fd 7",
+                false,
+            ),
+        ] {
+            assert_eq!(launch(line).spec.init, init, "{line}");
+        }
+    }
+
+    #[test]
+    fn proc_is_that_of_the_processes_inside_and_closed_where_it_is_dangerous() {
+        let views = |line: &str| launch(line).spec.mounts;
+        let seals = GUARDED.map(|name| Mount::Seal {
+            target: Path::new("/p").join(name),
+        });
+        let new = Mount::Kernel {
+            kind: Kernel::Proc,
+            target: "/p".into(),
+        };
+        let hosts = bound("/proc".into(), "/p".into(), true);
+        for (line, proc) in [
+            ("--proc /p", &hosts),
+            ("--unshare-pid --proc /p", &new),
+            // It is the same wherever the option stands.
+            ("--proc /p --unshare-all", &new),
+            ("--pidns 7 --proc /p", &new),
+        ] {
+            let wanted = [std::slice::from_ref(proc), &seals[..]].concat();
+            assert_eq!(views(line), wanted, "{line}");
+        }
+    }
+
+    #[test]
+    fn dev_has_the_terminal_of_the_caller_as_its_console() {
+        let at_terminal = Caller {
+            terminal: Some("/dev/pts/3".into()),
+            ..caller()
+        };
+        let views = |caller: &Caller| launch_of("--dev /d true", caller).spec.mounts;
+        assert_eq!(views(&caller()).len(), 1);
+        let console = bound("/dev/pts/3".into(), "/d/console".into(), false);
+        assert_eq!(views(&at_terminal)[1..], [console]);
+    }
+
+    #[test]
+    fn the_hosts_tree_is_the_root_where_all_of_it_is_bound_first() {
+        let taken = |read_only, devices| Mount::Remount {
+            target: "/".into(),
+            read_only,
+            without: Without {
+                devices,
+                setuid: true,
+            },
+            recursive: true,
+        };
+        for (line, first) in [
+            ("--bind / /", taken(false, true)),
+            ("--ro-bind / /", taken(true, true)),
+            ("--ro-bind-try / /", taken(true, true)),
+            ("--dev-bind / /", taken(false, false)),
+        ] {
+            let spec = launch(&format!("{line} --dir /a")).spec;
+            assert_eq!(
+                (&spec.root, &spec.mounts[0]),
+                (&Root::Host, &first),
+                "{line}"
+            );
+            assert_eq!(spec.mounts.len(), 2);
+        }
+        for line in [
+            "",
+            "--bind /a /",
+            "--bind / /a",
+            "--dir /a --bind / /",
+            "--tmpfs /",
+        ] {
+            assert_eq!(launch(line).spec.root, Root::Bare, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_command_starts_where_the_caller_is_or_at_home_or_at_the_root() {
+        let nowhere = Caller {
+            pwd: None,
+            ..caller()
+        };
+        let starts = |line: &str, caller: &Caller| {
+            let spec = launch_of(&format!("{line} true"), caller).spec;
+            let all: Vec<PathBuf> = spec.workdir.into_iter().chain(spec.workdir_else).collect();
+            all.iter()
+                .map(|path| path.display().to_string())
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        let here = caller();
+        assert_eq!(starts("", &here), "/home/me/project /home/me /");
+        assert_eq!(starts("", &nowhere), "/home/me /");
+        assert_eq!(starts("--setenv HOME /h", &here), "/home/me/project /h /");
+        assert_eq!(starts("--unsetenv HOME", &here), "/home/me/project /");
+        assert_eq!(
+            starts("--clearenv --setenv HOME /h", &here),
+            "/home/me/project /h /"
+        );
+        assert_eq!(starts("--setenv HOME /h --chdir /d", &here), "/d");
+    }
+
+    #[test]
+    fn the_ids_of_new_namespaces_are_told() {
+        for (line, told) in [
+            ("", &["mnt"][..]),
+            ("--unshare-cgroup-try", &["cgroup", "mnt"]),
+            (
+                "--unshare-all",
+                &["cgroup", "ipc", "mnt", "net", "pid", "uts"],
+            ),
+            (
+                "--unshare-all --share-net",
+                &["cgroup", "ipc", "mnt", "pid", "uts"],
+            ),
+        ] {
+            assert_eq!(launch(line).told, told, "{line}");
+        }
+    }
+
+    #[test]
+    fn words_for_capabilities_leave_exactly_those() {
+        for capabilities in [
+            Capabilities::NONE,
+            Capabilities::ALL,
+            Capabilities::SYS_ADMIN,
+            Capabilities::ALL.without(Capabilities::SYS_ADMIN),
+            Capabilities(0b1010_1100),
+        ] {
+            let (cap_add, cap_drop) = words_for(capabilities);
+            let spec = Spec {
+                cap_add,
+                cap_drop,
+                ..Spec::default()
+            };
+            for uid in [0, 1000] {
+                assert_eq!(spec.kept_capabilities(uid).0, capabilities.0);
+            }
+        }
+    }
+}

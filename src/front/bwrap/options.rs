@@ -132,7 +132,8 @@ mod tests {
                 "{}",
                 option.name
             );
-            assert!(std::ptr::eq(find(option.name.as_bytes()).unwrap(), option));
+            let found = find(option.name.as_bytes()).unwrap();
+            assert_eq!((found.name, found.words), (option.name, option.words));
         }
         assert!(find(b"--bin").is_none());
     }

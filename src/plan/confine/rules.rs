@@ -210,7 +210,6 @@ mod tests {
     use super::super::rights::{EXECUTE, READ_FILE, TRUNCATE, WRITE_FILE};
     use super::*;
     use crate::host::tree::Tree;
-    use crate::spec::Missing;
 
     /// A small generator of numbers, so that every run tries the same trees.
     struct Numbers(u64);
@@ -263,12 +262,7 @@ mod tests {
             0 => Mount::Mask {
                 target: path.into(),
             },
-            access => Mount::Bind {
-                source: path.into(),
-                target: None,
-                read_only: access == READ,
-                missing: Missing::Refused,
-            },
+            access => Mount::same(path, access == READ),
         }
     }
 
