@@ -56,13 +56,14 @@ pub fn start(task: &mut Task<'_>) -> Result<(), Errno> {
     let argument = ::core::ptr::from_ref(task.network)
         .cast_mut()
         .cast::<c_void>();
-    // Descriptors are shared, since one is the result.
+    // Descriptors are shared, since one is the result. The command is to be process 2, which it would be without this.
     let flags = ::libc::CLONE_FILES as u64;
+    const ANOTHER: sys::RawPid = 3;
     let ended = &task.network.at_work;
     // SAFETY: the stack is that process's alone, and what it is told is behind a shared reference. Both outlive it: `join`
     // waits for it, and if this process ends before that, so does its PID namespace, for which the kernel waits until
     // nobody is left in it. `make` makes system calls only.
-    task.network_pid = unsafe { sys::clone_sharing(flags, stack, ended, make, argument) }?;
+    task.network_pid = unsafe { sys::clone_sharing(flags, ANOTHER, stack, ended, make, argument) }?;
     Ok(())
 }
 

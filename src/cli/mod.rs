@@ -62,6 +62,8 @@ enum Verb {
     Exec,
     /// Run a command in the namespaces of any process of yours
     Enter,
+    /// Take bubblewrap's options, for programs that drive it; so does rootlet under the name bwrap
+    Bwrap,
     /// Print what a detached container has written
     Logs(containers::LogsLine),
     /// Show what a detached container writes from now on
@@ -198,6 +200,7 @@ fn command() -> clap::Command {
         .mut_subcommand("try", |attempt| attempt.defer(run::try_command))
         .mut_subcommand("exec", |exec| exec.defer(exec::exec_command))
         .mut_subcommand("enter", |enter| enter.defer(exec::enter_command))
+        .mut_subcommand("bwrap", |bwrap| bwrap.defer(bwrap::command))
 }
 
 #[cold]
@@ -209,7 +212,10 @@ fn ask_clap(words: &[OsString]) -> anyhow::Result<u8> {
             start_log(cli.verbose.into());
             match cli.verb {
                 // Half of a line is worse than none.
-                None | Some(Verb::Run | Verb::Sandbox | Verb::Try | Verb::Exec | Verb::Enter) => {
+                None
+                | Some(
+                    Verb::Run | Verb::Sandbox | Verb::Try | Verb::Exec | Verb::Enter | Verb::Bwrap,
+                ) => {
                     anyhow::bail!(
                         "this command line is read in two ways, which is a mistake of rootlet's: nothing was done"
                     )

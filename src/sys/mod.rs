@@ -65,6 +65,9 @@ struct CloneArgs {
 /// Bytes of its first version, which is all that there is before Linux 5.5.
 const CLONE_ARGS_FIRST: usize = 64;
 
+/// Bytes of its second version, with `set_tid` (Linux 5.5).
+const CLONE_ARGS_SECOND: usize = 80;
+
 /// From linux/sched.h (Linux 5.7).
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
@@ -158,18 +161,35 @@ pub unsafe fn clone(
 }
 
 /// [`clone`] of a process that shares this one's memory; when it has ended, however, 0 is written to `ended`, and who waits for that
-/// ([`await_zero`]) is woken (CLONE_CHILD_CLEARTID).
+/// ([`await_zero`]) is woken (CLONE_CHILD_CLEARTID). It has the process id `pid` if it can have it (clone3(2), set_tid, Linux 5.5).
 ///
 /// # Safety
 /// See [`clone3`]; `ended` stays where it is until then.
 pub unsafe fn clone_sharing(
     flags: u64,
+    pid: RawPid,
     stack: &mut Stack,
     ended: &AtomicI32,
     body: Body,
     argument: *mut c_void,
 ) -> Result<RawPid, Errno> {
     let flags = flags | (libc::CLONE_VM | libc::CLONE_CHILD_CLEARTID) as u64;
+    let base = stack.as_mut_ptr() as u64;
+    let args = CloneArgs {
+        flags,
+        child_tid: ended.as_ptr() as u64,
+        stack: base,
+        stack_size: top(stack) as u64 - base,
+        set_tid: &raw const pid as u64,
+        set_tid_size: 1,
+        ..CloneArgs::default()
+    };
+    let arguments = [&raw const args as usize, CLONE_ARGS_SECOND, 0, 0, 0];
+    // SAFETY: `args` is at least as long as the second argument says, and names the aligned stack, the word and one process id.
+    let made = unsafe { raw::call_clone(libc::SYS_clone3, arguments, body, argument) };
+    if let Ok(pid) = made {
+        return Ok(pid as RawPid);
+    }
     let mut arguments = [flags as usize, top(stack), 0, 0, 0];
     // The thread pointer comes after it on x86-64, and before it on arm64.
     arguments[if cfg!(target_arch = "aarch64") { 4 } else { 3 }] = ended.as_ptr() as usize;

@@ -4,9 +4,12 @@ mod end;
 mod status;
 mod words;
 
+use clap::{Arg, ArgAction, Command};
 use end::ParentWatch;
 use rootlet::error::Error;
-use rootlet::front::bwrap::{Asked, Caller, Launch, Reader, Refusal, VERSION, usage};
+use rootlet::front::bwrap::{
+    Asked, BwrapOption, Caller, Launch, OPTIONS, Reader, Refusal, VERSION, usage,
+};
 use rootlet::parent;
 use rootlet::{Facts, Outcome, Plan, sys};
 use rustix::fd::{AsRawFd, BorrowedFd};
@@ -33,6 +36,33 @@ pub fn is_meant(program: &OsStr) -> bool {
     is_bwrap(program)
         || (program == Path::new("/proc/self/exe")
             && std::env::current_exe().is_ok_and(|path| is_bwrap(&path)))
+}
+
+/// The options for clap, which never reads them: for the manual page, and for completion.
+pub fn command(command: Command) -> Command {
+    let argument = |option: &'static BwrapOption| {
+        let argument = Arg::new(option.name)
+            .long(option.name.trim_start_matches('-'))
+            .help(option.help);
+        match option.words {
+            [] => argument.action(ArgAction::SetTrue),
+            words => argument
+                .action(ArgAction::Append)
+                .num_args(words.len())
+                .value_names(words),
+        }
+    };
+    command
+        .disable_help_flag(true)
+        .override_usage("rootlet bwrap [OPTIONS] [--] COMMAND [ARG]...")
+        .args(OPTIONS.iter().map(argument))
+        .arg(
+            Arg::new("command")
+                .value_name("COMMAND")
+                .help("The command and its arguments")
+                .action(ArgAction::Append)
+                .trailing_var_arg(true),
+        )
 }
 
 /// Does what the words after `program` ask for, and returns the exit status.

@@ -9,7 +9,7 @@ mod options;
 mod reader;
 
 pub use lowering::Caller;
-pub use options::usage;
+pub use options::{BwrapOption, OPTIONS, usage};
 pub use reader::{Reader, Refusal};
 
 use crate::spec::Spec;
