@@ -61,6 +61,9 @@ pub struct Task<'a> {
     pub candidates: &'a [Text],
     /// The command's arguments and environment: pointers into `arena`, each list ended by a null pointer.
     pub argv: &'a [*const c_char],
+    /// The arguments of the shell that executes a command which is no program by itself: the shell, room for the command's path, and
+    /// the command's own arguments. Empty: there is none.
+    pub script: &'a mut [*const c_char],
     /// See `argv`.
     pub envp: &'a mut [*const c_char],
     /// Where in it the variable PWD is, if set-up chooses that.

@@ -463,10 +463,14 @@ fn lead_group(task: &Task<'_>, foreground: bool) -> Result<(), Errno> {
 
 /// Tries each candidate; returns what kept the last one that matters from being executed. A file that may not be
 /// executed is remembered over files that are not there, as shells do.
-fn exec(task: &Task<'_>) -> Errno {
+fn exec(task: &mut Task<'_>) -> Errno {
     let mut worst = Errno::NOENT;
     for &candidate in task.candidates {
-        match exec_one(task, candidate) {
+        let refused = match exec_one(task, candidate) {
+            Errno::NOEXEC => exec_script(task, candidate),
+            refused => refused,
+        };
+        match refused {
             Errno::NOENT | Errno::NOTDIR => {}
             // Only a file that is there: a directory of PATH that one may not search holds nothing that could be found.
             // Whoever listens to the filter has not heard of it yet, and would not answer a call that it refuses.
@@ -481,6 +485,24 @@ fn exec(task: &Task<'_>) -> Errno {
         }
     }
     worst
+}
+
+/// Has the shell execute what is no program by itself.
+#[cold]
+#[inline(never)]
+fn exec_script(task: &mut Task<'_>, path: Text) -> Errno {
+    let path = task.text(path).as_ptr();
+    let [shell, room, ..] = &mut *task.script else {
+        return Errno::NOEXEC;
+    };
+    *room = path;
+    let shell = *shell;
+    // SAFETY: the launcher made the list of pointers to strings, the first of which is the shell's path, and ended it with a null
+    // pointer; what was put in is such a string too.
+    unsafe {
+        let shell = ::core::ffi::CStr::from_ptr(shell);
+        sys::execve(shell, task.script.as_ptr(), task.envp.as_ptr())
+    }
 }
 
 fn exec_one(task: &Task<'_>, path: Text) -> Errno {

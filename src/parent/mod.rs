@@ -242,6 +242,7 @@ struct Memory<'m> {
     keep: Vec<RawFd>,
     held: Vec<RawFd>,
     argv: Vec<*const c_char>,
+    script: Vec<*const c_char>,
     envp: Vec<*const c_char>,
     contents: Vec<&'m [u8]>,
     programs: Vec<&'m [Instruction]>,
@@ -280,6 +281,9 @@ impl<'m> Memory<'m> {
             slots,
             keep,
             argv: pointers(plan, &plan.argv),
+            script: plan
+                .shell
+                .map_or_else(Vec::new, |shell| script(plan, shell)),
             envp: pointers(plan, &plan.envp),
             held: [&vec![-1; 4 + plan.locks()], &plan.callers.held[..]].concat(),
             contents: plan.contents.iter().map(Vec::as_slice).collect(),
@@ -306,6 +310,7 @@ impl<'m> Memory<'m> {
             command: &plan.command,
             candidates: &plan.candidates,
             argv: &self.argv,
+            script: &mut self.script,
             envp: &mut self.envp,
             pwd,
             slots: &mut self.slots,
@@ -419,6 +424,13 @@ fn makes_pids_inside(plan: &Plan) -> bool {
 fn pointers(plan: &Plan, texts: &[Text]) -> Vec<*const c_char> {
     let strings = texts.iter().map(|&text| plan.arena.get(text).as_ptr());
     strings.chain([std::ptr::null()]).collect()
+}
+
+/// The arguments of the shell that executes the command: itself, room for the command's path, and what comes after that.
+fn script(plan: &Plan, shell: Text) -> Vec<*const c_char> {
+    let rest = plan.argv.get(1..).unwrap_or_default();
+    let first = [shell, shell];
+    pointers(plan, &[&first, rest].concat())
 }
 
 /// The error for reports that cannot be read.

@@ -44,8 +44,8 @@ impl Held {
             kept,
             named,
             ambient: match (root, spec.ambient) {
-                (true, _) => Capabilities::NONE,
-                (false, true) => kept,
+                (_, true) => kept,
+                (true, false) => Capabilities::NONE,
                 (false, false) => named.and(kept),
             },
             root: (root || spec.allow_new_privs) && kept != Capabilities::NONE,

@@ -99,6 +99,7 @@ impl Plan {
             command: self::tied(command),
             ids: ids.wanted,
             argv,
+            shell: None,
             envp,
             candidates,
             slots: slots.count(),

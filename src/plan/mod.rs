@@ -163,6 +163,8 @@ pub struct Plan {
     pub ids: [u32; 2],
     /// The command's arguments.
     pub argv: Vec<Text>,
+    /// What executes a command that is no program by itself: it gets the command's path, and its arguments.
+    pub shell: Option<Text>,
     /// The command's environment.
     pub envp: Vec<Text>,
     /// Where the command is looked for, in order.
@@ -349,6 +351,7 @@ impl Plan {
         let first: Vec<ParentStep> = first.collect::<Result<_>>()?;
         let parent = parent_list(spec, &ids, [&first, &made], raw, &mut arena)?;
         let (argv, candidates, envp) = command::program(spec, facts, &mut arena)?;
+        let shell = spec.scripts.then(|| arena.text("/bin/sh")).transpose()?;
         Ok(Plan {
             parent,
             setup,
@@ -356,6 +359,7 @@ impl Plan {
             command,
             ids: [ids.uid, ids.gid],
             argv,
+            shell,
             envp,
             candidates,
             slots: slots.count(),

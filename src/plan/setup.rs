@@ -294,13 +294,17 @@ pub fn has_pwd(spec: &Spec) -> bool {
 
 /// What starts the command where it is to start.
 fn start_in(spec: &Spec, facts: &Facts, arena: &mut Arena) -> Result<Step> {
-    let directory = directory(spec, facts)?;
-    if !has_pwd(spec) {
+    let directory = match directory(spec, facts) {
+        // One that has no name any more is one that the command cannot start in.
+        Err(_) if spec.workdir.is_none() && !spec.workdir_else.is_empty() => None,
+        directory => Some(directory?),
+    };
+    if let Some(directory) = directory.as_ref().filter(|_| !has_pwd(spec)) {
         return Ok(Step::ChangeDirectory {
             path: arena.text(directory)?,
         });
     }
-    let all = std::iter::once(&directory).chain(&spec.workdir_else);
+    let all = directory.iter().chain(&spec.workdir_else);
     let variables = all.map(|directory| {
         let mut variable = OsString::from("PWD=");
         variable.push(directory);

@@ -38,6 +38,7 @@ impl Plan {
             command: vec![must(Step::Ready)],
             ids: ids.map_or([0, 0], |(uid, gid)| [uid, gid]),
             argv: Vec::new(),
+            shell: None,
             envp: Vec::new(),
             candidates: Vec::new(),
             slots: Slot::SOURCES + 1,

@@ -44,6 +44,10 @@ pub struct Spec {
     /// What the command is told that it is called; none: its first word.
     #[serde(with = "text::option", skip_serializing_if = "Option::is_none")]
     pub argv0: Option<OsString>,
+    /// Whether a command that is neither a program nor a script with an interpreter of its own (ENOEXEC) is given to /bin/sh, as
+    /// execvp(3) does.
+    #[serde(skip_serializing_if = "is_default")]
+    pub scripts: bool,
     /// Who the command is inside.
     pub user: User,
     /// Ranges of user ids, inside to outside; empty means one line that follows from [`Spec::user`].
@@ -194,6 +198,7 @@ impl Default for Spec {
         Spec {
             command: Vec::new(),
             argv0: None,
+            scripts: false,
             user: User::Root,
             uid_map: Vec::new(),
             gid_map: Vec::new(),

@@ -135,7 +135,7 @@ impl Reader {
         let [uid_map, gid_map] = self.id_maps(caller);
         let home = self.home(caller);
         let (workdir, workdir_else) = match &self.chdir {
-            Some(path) => (Some(path.clone()), Vec::new()),
+            Some(path) => (Some(Path::new("/").join(path)), Vec::new()),
             None => (
                 caller.pwd.clone(),
                 home.into_iter().chain([PathBuf::from("/")]).collect(),
@@ -190,7 +190,8 @@ impl Reader {
             tty: Tty::Never,
             cap_add,
             cap_drop,
-            ambient: true,
+            ambient: self.names_capabilities,
+            scripts: true,
             core_files: true,
             nesting: match (
                 self.has("--disable-userns"),

@@ -55,6 +55,8 @@ pub struct Reader {
     pub(super) programs: Vec<i32>,
     /// The capabilities that the command is to have.
     pub(super) capabilities: Capabilities,
+    /// Whether an option has said something of them.
+    pub(super) names_capabilities: bool,
     /// Descriptors that were read to their ends, or will be.
     used: BTreeSet<i32>,
     perms: Option<u32>,
@@ -330,6 +332,7 @@ impl Reader {
             Some(one) => Capabilities::of(&[one]),
             None => return refused(format!("unknown cap: {}", value.display())),
         };
+        self.names_capabilities = true;
         self.capabilities = match name {
             "--cap-add" => self.capabilities.with(named),
             _ => self.capabilities.without(named),
