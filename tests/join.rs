@@ -6,7 +6,7 @@ use rootlet::child::step::{Entry, FilterOf, Step};
 use rootlet::parent::details;
 use rootlet::plan::ParentStep;
 use rootlet::plan::join::{Join, flags};
-use rootlet::spec::{IdRange, Share, Tty, User};
+use rootlet::spec::{IdRange, Seccomp, Share, Tty, User};
 use rootlet::state::Details;
 use rootlet::{Facts, Plan, Spec};
 use std::ffi::OsString;
@@ -63,6 +63,7 @@ fn confinement(plan: &Plan) -> Vec<String> {
                 | Step::Restrict { .. }
                 | Step::SetLimit { .. }
                 | Step::Filter { .. }
+                | Step::Program { .. }
         )
     };
     let lists = plan.init.iter().chain(&plan.command);
@@ -142,6 +143,24 @@ fn check(joined: &Plan, own: &Plan, details: &Details) {
     );
 }
 
+/// Whether all is known of a container that it takes to be in it: not what was a descriptor of who made it.
+fn is_known(spec: &Spec) -> bool {
+    let named = &spec.descriptors;
+    let joined = [
+        named.user_namespace,
+        named.last_user_namespace,
+        named.pid_namespace,
+    ];
+    joined == [None; 3] && !matches!(spec.seccomp, Seccomp::Programs(_))
+}
+
+/// Whether all that is mapped are ids: the last number is none.
+fn are_ids(spec: &Spec) -> bool {
+    let ranges = spec.uid_map.iter().chain(&spec.gid_map);
+    let is_read = |range: &IdRange| range.to_string().parse() == Ok(*range);
+    ranges.into_iter().all(is_read)
+}
+
 #[test]
 fn what_joins_is_confined_as_the_container_is_whatever_that_is() {
     let mut made = 0;
@@ -152,6 +171,9 @@ fn what_joins_is_confined_as_the_container_is_whatever_that_is() {
         let Ok(own) = Plan::new(&spec, &facts) else {
             continue;
         };
+        if !are_ids(&spec) {
+            continue;
+        }
         let details = details::of(&own, &spec);
         let asked = Spec {
             tty: spec.tty,
@@ -159,8 +181,9 @@ fn what_joins_is_confined_as_the_container_is_whatever_that_is() {
             ..command(&["true"])
         };
         match join(&details, &own, &asked, None) {
-            Ok(joined) => check(&joined, &own, &details),
-            Err(error) => panic!("{error}\n{spec:#?}\n{:#?}", own.explain()),
+            Ok(joined) if is_known(&spec) => check(&joined, &own, &details),
+            Err(_) if !is_known(&spec) => {}
+            other => panic!("{other:?}\n{spec:#?}\n{:#?}", own.explain()),
         }
         made += 1;
     }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use rootlet::spec::{Missing, Mount, Net, Root, Share, Tty, User};
+use rootlet::spec::{Missing, Mount, Net, Root, Share, Tty, User, Without};
 use rootlet::{Facts, Outcome, Plan, Spec, parent};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -80,6 +80,7 @@ fn bind(source: &str, target: &str, read_only: bool) -> Mount {
         source: source.into(),
         target: Some(target.into()),
         read_only,
+        without: Without::default(),
         missing: Missing::Refused,
     }
 }

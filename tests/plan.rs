@@ -5,9 +5,13 @@
 mod targets;
 
 use rootlet::child::step::{Entry, Step, Text};
+use rootlet::front::bwrap::{Asked, Caller, Reader};
 use rootlet::host::tree::{Found, Kind, Tree};
 use rootlet::plan::ParentStep;
-use rootlet::spec::{AbstractSockets, Missing, Mount, Net, Root, Share, Tty, User};
+use rootlet::spec::{
+    AbstractSockets, Descriptors, Kernel, Missing, Mount, Nesting, Net, Places, Root, Seccomp,
+    Share, Tty, User, Without,
+};
 use rootlet::{Facts, Plan, Spec};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -40,6 +44,7 @@ fn bind(source: &str, target: &str, read_only: bool) -> Mount {
         source: source.into(),
         target: Some(target.into()),
         read_only,
+        without: Without::default(),
         missing: Missing::Refused,
     }
 }
@@ -149,6 +154,46 @@ golden!(ranges_by_root, {
     };
     Plan::new(&spec, &root_facts(&spec)).unwrap()
 });
+
+/// What a line of bubblewrap's options comes to, for the user of [`facts`].
+fn bwrap(words: &str) -> Plan {
+    let words: Vec<OsString> = words.split_whitespace().map(OsString::from).collect();
+    let caller = Caller {
+        uid: 1000,
+        gid: 1000,
+        home: Some("/home/me".into()),
+        pwd: Some("/home/me/project".into()),
+        ..Caller::default()
+    };
+    let mut nothing = |_| Ok(Vec::new());
+    match Reader::default().read(&words, &caller, &mut nothing) {
+        Ok(Asked::Launch(launch)) => plan(&launch.spec),
+        other => panic!("{other:?}"),
+    }
+}
+
+golden!(
+    bwrap_in_the_hosts_tree,
+    bwrap("--unshare-all --ro-bind / / --proc /proc --dev /dev true")
+);
+golden!(
+    bwrap_in_a_tree_of_its_own,
+    bwrap(
+        "--unshare-all --share-net --die-with-parent --new-session --info-fd 11 --seccomp 12 --lock-file /app/.ref
+         --ro-bind /opt/runtime /usr --symlink usr/lib /lib --symlink usr/bin /bin --bind /srv/app /app
+         --proc /proc --dev /dev --tmpfs /tmp --perms 700 --dir /run/user/1000 --ro-bind-data 13 /run/user/1000/info
+         --file 14 /etc/passwd --bind-fd 15 /run/held --remount-ro / --setenv XDG_RUNTIME_DIR /run/user/1000
+         --unsetenv PATH --chdir /app -- /app/bin/start --fast"
+    )
+);
+golden!(
+    bwrap_in_namespaces_of_others,
+    bwrap(
+        "--userns 6 --pidns 7 --userns2 8 --block-fd 9 --bind /base / --overlay-src /lower --overlay-src /upper
+         --tmp-overlay /merged --overlay-src /lower --overlay /rw /work /home/me --ro-bind /usr /usr
+         --argv0 -sh /usr/bin/sh"
+    )
+);
 
 /// No namespaces: a writable volume in a read-only tree, and a hidden directory and a hidden file.
 fn bare() -> Spec {
@@ -487,10 +532,56 @@ fn rich() -> Spec {
     }
 }
 
+/// A spec that has something of everything that bubblewrap's containers have.
+fn otherwise() -> Spec {
+    Spec {
+        argv0: Some("-sh".into()),
+        descriptors: Descriptors {
+            inherit: true,
+            held: vec![7],
+            awaited: Some(8),
+            id_maps: Some(9),
+            last_user_namespace: Some(10),
+            pid_namespace: Some(11),
+            ..Descriptors::default()
+        },
+        set_pwd: true,
+        locks: vec!["/t/lock".into()],
+        new_session: true,
+        nesting: Nesting::Disabled,
+        seccomp: Seccomp::Programs(vec![12, 13]),
+        places: Places::Anywhere,
+        root: Root::Bare,
+        mounts: vec![
+            bind("/proc/self/fd/6", "/", false),
+            tmpfs("/t"),
+            Mount::Kernel {
+                kind: Kernel::Proc,
+                target: "/proc".into(),
+            },
+            Mount::Chmod {
+                target: "/t".into(),
+                mode: "700".into(),
+            },
+            Mount::Seal {
+                target: "/proc/sys".into(),
+            },
+            Mount::Remount {
+                target: "/t".into(),
+                read_only: true,
+                without: Without::default(),
+                recursive: false,
+            },
+        ],
+        ..command(&["true"])
+    }
+}
+
 #[test]
 fn a_plan_that_lacks_a_step_is_found_out() {
     let specs = [
         rich(),
+        otherwise(),
         Spec {
             share: vec![Share::Pid],
             ..command(&["true"])
@@ -523,11 +614,11 @@ fn a_plan_that_lacks_a_step_is_found_out() {
     // The goldens have these: what holds of every plan says nothing of them.
     let known = [
         "AttachTerminal",
-        "HideInit",
         "LeadGroup",
         "LimitInit",
         "MakeDirectory",
         "MakeFile",
+        "MakePlace",
         "MakeSymlink",
         "Mount",
         "Rename",
@@ -602,7 +693,7 @@ fn p5_what_is_written_to_proc_goes_to_the_hosts() {
     assert!(clocks < private, "clocks: {clocks}, mounts: {private}");
     // The maps of a second user namespace, by a copy of /proc that was taken before anything was laid over it.
     let proc = plan.command.iter().find_map(|entry| match entry.step {
-        Step::LockMounts { proc, .. } => Some(proc),
+        Step::EnterUserNamespace { proc, .. } => Some(proc),
         _ => None,
     });
     let proc = proc.unwrap();

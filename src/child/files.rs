@@ -272,16 +272,14 @@ pub fn change_to_first(task: &mut Task<'_>, first: Text, count: u16) -> Result<(
         let directory = Text(next.0.wrapping_add(b"PWD=".len() as u32));
         result = change_directory(task.text(directory));
         if result.is_ok() {
-            if let Some(place) = task.pwd {
-                task.envp.get_mut(place).map(|pwd| *pwd = variable.as_ptr());
+            let pwd = task.pwd.and_then(|place| task.envp.get_mut(place));
+            if let Some(pwd) = pwd {
+                *pwd = variable.as_ptr();
             }
             return Ok(());
         }
-        next = Text(
-            directory
-                .0
-                .wrapping_add(task.text(directory).count_bytes() as u32 + 1),
-        );
+        let length = task.text(directory).count_bytes() as u32;
+        next = Text(directory.0.wrapping_add(length).wrapping_add(1));
     }
     result
 }

@@ -147,6 +147,7 @@ mod tests {
         let spec = Spec {
             command: vec!["sh".into(), "-c".into(), "echo \"$1\"\n".into()],
             argv0: Some("-sh".into()),
+            scripts: true,
             user: User::Ids { uid: 5, gid: 6 },
             uid_map: vec![
                 "0:1000:1".parse().unwrap(),

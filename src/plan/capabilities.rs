@@ -43,11 +43,7 @@ impl Held {
         Ok(Held {
             kept,
             named,
-            ambient: match (root, spec.ambient) {
-                (_, true) => kept,
-                (true, false) => Capabilities::NONE,
-                (false, false) => named.and(kept),
-            },
+            ambient: ambient(spec, root, kept),
             root: (root || spec.allow_new_privs) && kept != Capabilities::NONE,
             proc: nests.then(|| slots.next()),
             locks: uncovers,
@@ -62,7 +58,7 @@ impl Held {
         Held {
             kept,
             named,
-            ambient: if root { Capabilities::NONE } else { named },
+            ambient: ambient(spec, root, kept),
             root: (root || spec.allow_new_privs) && kept != Capabilities::NONE,
             proc: None,
             locks: false,
@@ -124,5 +120,14 @@ impl Held {
             ambient: self.ambient.0,
             root: self.root,
         }
+    }
+}
+
+/// Those of `kept` that the command has from the start, and not by being root.
+fn ambient(spec: &Spec, root: bool, kept: Capabilities) -> Capabilities {
+    match (root, spec.ambient) {
+        (_, true) => kept,
+        (true, false) => Capabilities::NONE,
+        (false, false) => spec.named_capabilities().and(kept),
     }
 }

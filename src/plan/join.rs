@@ -64,6 +64,7 @@ impl Plan {
     /// # Errors
     /// Everything that can be known to be impossible before anything is done.
     pub fn join(join: &Join<'_>, facts: Facts) -> Result<Plan> {
+        join.refuse()?;
         let spec = join.confined_spec();
         let facts = Facts {
             filter: join.filter(),
@@ -138,6 +139,27 @@ impl Join<'_> {
         Spec::default()
     }
 
+    /// Refuses a container that is made of what only who launched it had.
+    fn refuse(&self) -> Result<()> {
+        let Some(Details { spec, .. }) = self.details else {
+            return Ok(());
+        };
+        let named = &spec.descriptors;
+        let joined = [
+            named.user_namespace,
+            named.last_user_namespace,
+            named.pid_namespace,
+        ];
+        let what = match (joined.iter().any(Option::is_some), &spec.seccomp) {
+            (true, _) => "namespaces",
+            (false, Seccomp::Programs(_)) => "filters of system calls",
+            _ => return Ok(()),
+        };
+        Err(Error::usage(format!(
+            "the container has {what} of descriptors that only its launcher had"
+        )))
+    }
+
     /// The container's confinement, with what is asked for the command: not its views, which are there already.
     fn confined_spec(&self) -> Spec {
         let asked = self.spec;
@@ -174,6 +196,7 @@ impl Join<'_> {
             seccomp: own.seccomp.clone(),
             ulimits: own.ulimits.clone(),
             core_files: own.core_files,
+            ambient: own.ambient,
             strict: own.strict,
             require: own.require.clone(),
             optional: own.optional.clone(),

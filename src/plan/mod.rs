@@ -461,6 +461,11 @@ fn refuse(spec: &Spec, facts: &Facts) -> Result<()> {
             "descriptor {fd} is to be passed, but it is not open"
         )));
     }
+    if spec.announced && setup::has_clocks(spec) {
+        return Err(Error::usage(
+            "clocks are set before anybody is in their time namespace, which the first process would be that is announced",
+        ));
+    }
     if let Some(name) = &spec.hostname {
         if spec.shares(Share::Uts) {
             return Err(Error::usage(
@@ -513,14 +518,15 @@ fn parent_list(
 /// What the new process waits for.
 fn handshake(spec: &Spec, ids: &identity::Ids, arena: &mut Arena) -> Result<Vec<ParentStep>> {
     let mut list = Vec::new();
-    if let Some(fd) = spec.descriptors.id_maps {
-        return Ok(vec![ParentStep::AwaitIdMaps { fd }, ParentStep::Release]);
-    }
     list.extend(spec.nice.map(|nice| ParentStep::SetNice { nice }));
     if let Some(score) = spec.oom_score_adj {
         list.push(ParentStep::SetOomScore {
             score: arena.text(score.to_string())?,
         });
+    }
+    if let Some(fd) = spec.descriptors.id_maps {
+        list.extend([ParentStep::AwaitIdMaps { fd }, ParentStep::Release]);
+        return Ok(list);
     }
     if spec.descriptors.user_namespace.is_some() {
         list.push(ParentStep::Release);

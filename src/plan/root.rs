@@ -248,6 +248,7 @@ impl Views<'_> {
         }
         let flags = (libc::MS_NOSUID | libc::MS_NOEXEC) as u32;
         self.lay_file_system("tmpfs", place, flags, "mode=755,size=64k")?;
+        self.enter_if_root(place)?;
         for (name, slot) in devices {
             let target = self.text(place.join(name))?;
             self.lay(Step::MakeFile {

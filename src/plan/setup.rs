@@ -99,19 +99,8 @@ pub fn list(
 ) -> Result<Setup> {
     let tty = super::has_terminal(spec, facts);
     let mut list = start(spec, facts);
-    // While /proc is there by which init can list its children.
-    if spec.init && spec.shares(Share::Pid) && spec.lives == Lives::Tied {
-        list.push(must(Step::Subreaper));
-    }
-    list.extend(
-        consumed(spec)
-            .into_iter()
-            .map(|fd| must(Step::CloseAtExec { fd })),
-    );
+    list.extend(subreaper(spec));
     let meanwhile = makes_network_meanwhile(spec);
-    if meanwhile {
-        list.push(must(Step::StartNetwork));
-    }
     // A cgroup namespace has the group at its root in which it was made: where that is a new one, the launcher may have to
     // put this process into it first.
     let is_late = |entry: &Entry| {
@@ -128,6 +117,10 @@ pub fn list(
     let (late, early): (Vec<_>, Vec<_>) = made.into_iter().partition(is_late);
     list.extend(early);
     list.push(must(Step::AwaitIdMaps));
+    // Not before: where there are two processors, it would have that of the launcher, who writes the id maps.
+    if meanwhile {
+        list.push(must(Step::StartNetwork));
+    }
     list.extend(late);
     if let Some((uid, gid)) = ids.change {
         list.push(must(Step::BecomeIds {
@@ -188,7 +181,8 @@ pub fn list(
             must(Step::AttachTerminal { target: console }),
         ]);
     }
-    if !spec.root.is_host() {
+    let enters = |entry: &Entry| matches!(entry.step, Step::EnterRoot { .. });
+    if list.iter().any(enters) {
         list.push(must(Step::DetachOldRoot { last: true }));
     }
     if let Some(name) = &spec.hostname {
@@ -199,6 +193,18 @@ pub fn list(
     if spec.net == Net::None && (waits || !meanwhile) {
         list.push(must(Step::LoopbackUp));
     }
+    list.extend(end(spec, facts, tty, arena)?);
+    Ok(Setup {
+        list,
+        contents,
+        uppers,
+        leaves_network: meanwhile && !waits,
+    })
+}
+
+/// What the new process does last, when all its files are there.
+pub fn end(spec: &Spec, facts: &Facts, tty: bool, arena: &mut Arena) -> Result<Vec<Entry>> {
+    let mut list = Vec::new();
     if let Some(fd) = spec.descriptors.awaited {
         list.push(must(Step::AwaitDescriptor { fd }));
     }
@@ -211,12 +217,13 @@ pub fn list(
     if spec.keyring == Keyring::New {
         list.push(keyring(spec));
     }
-    Ok(Setup {
-        list,
-        contents,
-        uppers,
-        leaves_network: meanwhile && !waits,
-    })
+    Ok(list)
+}
+
+/// What lets init end its children, where it has to: while /proc is there, by which it can list them.
+pub fn subreaper(spec: &Spec) -> Option<Entry> {
+    let sweeps = spec.init && spec.shares(Share::Pid) && spec.lives == Lives::Tied;
+    sweeps.then(|| must(Step::Subreaper))
 }
 
 /// Makes a session keyring.
@@ -238,6 +245,8 @@ pub fn start(spec: &Spec, facts: &Facts) -> Vec<Entry> {
     if !spec.descriptors.inherit {
         list.push(must(Step::CloseOthers));
     }
+    let consumed = consumed(spec).into_iter();
+    list.extend(consumed.map(|fd| must(Step::CloseAtExec { fd })));
     if facts.ignores_sigchld {
         list.push(must(Step::SetSignal {
             signal: libc::SIGCHLD,

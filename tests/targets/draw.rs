@@ -2,12 +2,12 @@
 
 use rootlet::host::cgroup::Cgroups;
 use rootlet::host::tree::{Found, Kind, Tree};
-use rootlet::host::{GUARDED, Source};
+use rootlet::host::{GUARDED, Source, descriptor_of};
 use rootlet::seccomp::{Action, Arch, Instruction, Profile, compile};
 use rootlet::spec::{
-    AbstractSockets, Capability, Content, Cpus, IdRange, Kernel, Landlock, Limits, MemorySwap,
-    Missing, Mount, Net, Proc, Root, Rung, Seccomp, Share, Size, Stdio, Tty, Ulimit, User,
-    WhenRefused,
+    AbstractSockets, Capability, Content, Cpus, Descriptors, IdRange, Kept, Kernel, Keyring,
+    Landlock, Limits, Lives, MemorySwap, Missing, Mount, Nesting, Net, Places, Proc, Propagation,
+    Root, Rung, Seccomp, Share, Signals, Size, Stdio, Tty, Ulimit, User, WhenRefused, Without,
 };
 use rootlet::{Facts, Spec};
 use std::ffi::OsString;
@@ -20,6 +20,15 @@ fn filter(all: Action) -> Vec<Instruction> {
     compile(&Profile::new(Arch::NATIVE, all))
 }
 
+/// What a descriptor of the caller's holds.
+fn held(directory: bool) -> Source {
+    Source::Held {
+        path: "/held".into(),
+        held: [3, 5],
+        directory,
+    }
+}
+
 /// An ordinary user with a terminal, on a host that has everything that `spec` asks for.
 pub fn plain_facts(spec: &Spec) -> Facts {
     let variable = |name: &str, value: &str| (OsString::from(name), OsString::from(value));
@@ -27,6 +36,7 @@ pub fn plain_facts(spec: &Spec) -> Facts {
         Mount::File { content, .. } if !matches!(content, Content::Text(_)) => {
             Source::Content(b"text".to_vec())
         }
+        Mount::Bind { source, .. } if descriptor_of(source).is_some() => held(true),
         _ => Source::Directory { mode: 0o755 },
     };
     Facts {
@@ -52,6 +62,10 @@ pub fn plain_facts(spec: &Spec) -> Facts {
         closed_fds: Vec::new(),
         sources: spec.mounts.iter().map(source).collect(),
         filter: matches!(spec.seccomp, Seccomp::File(_)).then(|| filter(Action::Allow)),
+        programs: match &spec.seccomp {
+            Seccomp::Programs(fds) => vec![filter(Action::Allow); fds.len()],
+            _ => Vec::new(),
+        },
         guarded: Vec::new(),
         linked_files: Vec::new(),
         has_sys: false,
@@ -63,7 +77,7 @@ pub fn plain_facts(spec: &Spec) -> Facts {
     }
 }
 
-const PATHS: [&str; 13] = [
+const PATHS: [&str; 14] = [
     "/a",
     "/a/b",
     "/a/b/c",
@@ -77,7 +91,10 @@ const PATHS: [&str; 13] = [
     "/sys",
     "/run",
     "/etc/hosts",
+    "/proc/self/fd/6",
 ];
+/// Descriptors, some of which are the standard ones.
+const FDS: [i32; 6] = [7, 8, 9, 12, 2, 0];
 const ODD: [&str; 9] = [
     "/a/../z", "/../z", "/./q", "relative", "..", ".", "/", "//", "",
 ];
@@ -100,8 +117,11 @@ const RUNGS: [Rung; 15] = [
     Rung::Time,
 ];
 
+/// How many bytes hold the choices of a spec and its host: few draw more.
+const BYTES: usize = 320;
+
 /// Bytes to draw from, `times` over: the same in every run.
-pub fn any_bytes(times: usize) -> impl Iterator<Item = [u8; 192]> {
+pub fn any_bytes(times: usize) -> impl Iterator<Item = [u8; BYTES]> {
     let mut number = 1u64;
     let mut byte = move |_| {
         number = number
@@ -137,6 +157,11 @@ impl<'a> Draw<'a> {
 
     fn flip(&mut self) -> bool {
         self.below(2) == 1
+    }
+
+    /// Whether something is there that most specs go without.
+    fn rarely(&mut self) -> bool {
+        self.below(8) == 7
     }
 
     fn number(&mut self) -> u64 {
@@ -187,17 +212,30 @@ impl<'a> Draw<'a> {
         }
     }
 
+    fn mode(&mut self) -> OsString {
+        self.pick(&["600", "755", "1777", "02750", "77777", "9"])
+            .into()
+    }
+
+    fn without(&mut self) -> Without {
+        Without {
+            devices: self.flip(),
+            setuid: self.flip(),
+        }
+    }
+
     fn mount(&mut self) -> Mount {
         let target = self.path();
-        match self.below(9) {
+        match self.below(13) {
             0 | 1 => Mount::Tmpfs {
                 target,
                 size: self.maybe(|draw| draw.pick(&["1m", "5%", "64k", "1,x=y"]).into()),
-                mode: self.maybe(|draw| draw.pick(&["700", "755", "1777", "9"]).into()),
+                mode: self.maybe(Self::mode),
             },
             2 => Mount::Overlay {
                 lower: self.list(3, Self::path),
                 target,
+                read_only: self.below(4) == 3,
                 upper: self.maybe(Self::path),
                 work: self.maybe(Self::path),
                 optional: self.flip(),
@@ -211,7 +249,13 @@ impl<'a> Draw<'a> {
                     Content::Path("/etc/hosts".into()),
                     Content::Descriptor(7),
                 ]),
-                mode: self.maybe(|draw| draw.pick(&["600", "644", "77777"]).into()),
+                mode: self.maybe(Self::mode),
+                kept: self.pick(&[
+                    Kept::Either,
+                    Kept::Written,
+                    Kept::Mounted { read_only: false },
+                    Kept::Mounted { read_only: true },
+                ]),
             },
             4 => Mount::Mask { target },
             5 => Mount::Symlink {
@@ -228,18 +272,140 @@ impl<'a> Draw<'a> {
                 ]),
                 target,
             },
+            7 if self.flip() => Mount::Directory {
+                target,
+                mode: self.maybe(Self::mode),
+            },
+            8 if self.flip() => Mount::Chmod {
+                target,
+                mode: self.mode(),
+            },
+            8 => Mount::Remount {
+                target,
+                read_only: self.flip(),
+                without: self.without(),
+                recursive: self.flip(),
+            },
+            9 => Mount::Seal { target },
             _ => Mount::Bind {
                 source: self.path(),
                 target: self.maybe(|_| target),
                 read_only: self.flip(),
+                without: self.without(),
                 missing: self.pick(&[Missing::Refused, Missing::Optional, Missing::Created]),
             },
         }
     }
 
+    fn descriptors(&mut self) -> Descriptors {
+        let some = |draw: &mut Self| draw.rarely().then(|| draw.pick(&FDS));
+        Descriptors {
+            inherit: self.flip(),
+            held: self.list(2, |draw| draw.pick(&FDS)),
+            awaited: some(self),
+            id_maps: some(self),
+            user_namespace: some(self),
+            last_user_namespace: some(self),
+            pid_namespace: some(self),
+        }
+    }
+
     /// Any spec; most have a plan.
     pub fn spec(&mut self) -> Spec {
-        let rarely = |draw: &mut Self| draw.below(8) == 7;
+        let plain = self.flip();
+        let mut spec = self.plain_spec();
+        if !plain {
+            self.differ(&mut spec);
+        }
+        if !spec.namespaces && self.flip() {
+            Self::without_namespaces(&mut spec);
+        }
+        spec
+    }
+
+    /// Takes away what needs a namespace, of what most specs have.
+    fn without_namespaces(spec: &mut Spec) {
+        *spec = Spec {
+            root: Root::Host,
+            proc: None,
+            init: true,
+            net: Net::Host,
+            monotonic: None,
+            boottime: None,
+            hostname: None,
+            user: User::Keep,
+            cap_add: Vec::new(),
+            cap_drop: Vec::new(),
+            allow_new_privs: false,
+            announced: false,
+            ambient: false,
+            nesting: Nesting::Allowed,
+            places: Places::Memory,
+            descriptors: Descriptors {
+                inherit: spec.descriptors.inherit,
+                held: std::mem::take(&mut spec.descriptors.held),
+                awaited: spec.descriptors.awaited,
+                ..Descriptors::default()
+            },
+            mounts: std::mem::take(&mut spec.mounts),
+            ..spec.clone()
+        };
+        let stays = |mount: &Mount| match mount {
+            Mount::Bind { target, .. } => target.is_none(),
+            mount => matches!(mount, Mount::Mask { .. }),
+        };
+        spec.mounts.retain(stays);
+        for mount in &mut spec.mounts {
+            if let Mount::Bind { without, .. } = mount {
+                *without = Without::default();
+            }
+        }
+    }
+
+    /// Something of what sets other containers apart.
+    fn differ(&mut self, spec: &mut Spec) {
+        spec.descriptors = match self.flip() {
+            true => self.descriptors(),
+            false => Descriptors::default(),
+        };
+        spec.argv0 = self.maybe(Self::word);
+        spec.scripts = self.flip();
+        spec.workdir_else = self.list(2, Self::path);
+        spec.set_pwd = self.flip();
+        spec.unset_env = self.list(2, Self::word);
+        spec.lives = self.pick(&[Lives::Tied, Lives::Own]);
+        spec.signals = self.pick(&[Signals::Passed, Signals::Own]);
+        spec.locks = match self.rarely() {
+            true => self.list(2, Self::path),
+            false => Vec::new(),
+        };
+        spec.announced = self.below(4) == 3;
+        if spec.announced && !self.rarely() {
+            (spec.monotonic, spec.boottime) = (None, None);
+        }
+        spec.new_session = self.flip();
+        spec.keyring = self.pick(&[Keyring::New, Keyring::Host]);
+        spec.ambient = self.flip();
+        spec.nesting = self.pick(&[
+            Nesting::Allowed,
+            Nesting::Allowed,
+            Nesting::Disabled,
+            Nesting::Refused,
+        ]);
+        spec.unlocked = self.flip();
+        spec.core_files = self.flip();
+        spec.places = self.pick(&[Places::Memory, Places::Anywhere]);
+        spec.propagation = self.pick(&[Propagation::Private, Propagation::Slave]);
+        if self.below(4) == 3 {
+            spec.root = Root::Bare;
+        }
+        if self.below(4) == 3 {
+            spec.seccomp = Seccomp::Programs(self.list(3, |draw| draw.pick(&FDS)));
+        }
+    }
+
+    /// A spec of what `rootlet run` has options for.
+    fn plain_spec(&mut self) -> Spec {
         Spec {
             mounts: self.list(7, Self::mount),
             namespaces: self.below(16) != 15,
@@ -261,7 +427,7 @@ impl<'a> Draw<'a> {
                 share.retain(|_| self.below(4) == 3);
                 share
             },
-            init: !rarely(self),
+            init: !self.rarely(),
             tty: self.pick(&[Tty::Auto, Tty::Always, Tty::Never]),
             net: self.pick(&[Net::Host, Net::None]),
             abstract_sockets: self.pick(&[AbstractSockets::Host, AbstractSockets::None]),
@@ -280,15 +446,15 @@ impl<'a> Draw<'a> {
                     gid: self.number() as u32,
                 },
             },
-            uid_map: match rarely(self) {
+            uid_map: match self.rarely() {
                 true => self.list(3, Self::range),
                 false => Vec::new(),
             },
-            gid_map: match rarely(self) {
+            gid_map: match self.rarely() {
                 true => self.list(3, Self::range),
                 false => Vec::new(),
             },
-            pass_fds: match rarely(self) {
+            pass_fds: match self.rarely() {
                 true => self.list(4, |draw| draw.number() as i32),
                 false => self.pick(&[vec![], vec![5], vec![9, 4]]),
             },
@@ -307,16 +473,16 @@ impl<'a> Draw<'a> {
             },
             cap_add: self.list(2, Self::capability),
             cap_drop: self.list(2, Self::capability),
-            limits: match rarely(self) {
+            limits: match self.rarely() {
                 true => self.limits(),
                 false => Limits::default(),
             },
             ulimits: self.list(3, Self::ulimit),
-            oom_score_adj: match rarely(self) {
+            oom_score_adj: match self.rarely() {
                 true => self.pick(&[Some(0), Some(500), Some(-1000), Some(1001)]),
                 false => None,
             },
-            nice: match rarely(self) {
+            nice: match self.rarely() {
                 true => self.pick(&[Some(0), Some(19), Some(-21)]),
                 false => None,
             },
@@ -325,15 +491,16 @@ impl<'a> Draw<'a> {
             require: self.list(2, |draw| draw.pick(&RUNGS)),
             optional: self.list(2, |draw| draw.pick(&RUNGS)),
             clear_env: self.flip(),
-            env: match rarely(self) {
+            env: match self.rarely() {
                 true => self.list(4, Self::word),
                 false => Vec::new(),
             },
             timeout: self.maybe(|draw| Duration::from_millis(draw.number())),
-            command: match rarely(self) {
+            command: match self.rarely() {
                 true => self.list(3, Self::word),
                 false => vec!["true".into()],
             },
+            ..Spec::default()
         }
     }
 
@@ -409,6 +576,7 @@ impl<'a> Draw<'a> {
     fn source(&mut self, mount: &Mount) -> Source {
         let directory = Source::Directory { mode: 0o755 };
         match mount {
+            Mount::Bind { source, .. } if descriptor_of(source).is_some() => held(self.flip()),
             Mount::Bind { .. } => self.pick(&[directory, Source::File, Source::Missing]),
             Mount::Overlay { .. } => self.pick(&[
                 directory,

@@ -1,12 +1,17 @@
 //! What holds of every plan, whatever was asked for, and of whatever host.
 
-use rootlet::child::step::{Entry, FilterOf, Slot, Step};
+mod manner;
+
+use rootlet::child::step::{Entry, FilterOf, Slot, Step, Text};
 use rootlet::plan::{CLONE_INTO_CGROUP, ParentStep};
-use rootlet::spec::{Net, Root, Seccomp, Share, Stdio};
-use rootlet::{Facts, Plan, Spec};
+use rootlet::spec::{Lives, Net, Root, Seccomp, Share, Spec, Stdio, Ulimit};
+use rootlet::{Facts, Plan};
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fmt::Debug;
 use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// Steps are counted in the reports of the processes inside by this type.
 type StepNumber = u16;
@@ -17,6 +22,8 @@ pub fn check(plan: &Plan) -> Result<(), String> {
     what_steps_point_at_is_there(plan)?;
     slots_are_filled_before_they_are_used(plan)?;
     gates_have_two_sides(plan)?;
+    the_network_is_joined_by_all_who_are_in_it(plan)?;
+    roots_are_entered_one_after_the_other(plan)?;
     each_list_has_its_end(plan)?;
     the_order_of_a_launch_holds(plan)
 }
@@ -25,6 +32,7 @@ pub fn check(plan: &Plan) -> Result<(), String> {
 pub fn check_against(plan: &Plan, spec: &Spec, facts: &Facts) -> Result<(), String> {
     check(plan)?;
     what_was_asked_for_is_done(plan, spec, facts)?;
+    manner::check(plan, spec, facts)?;
     what_the_host_makes_necessary_is_done(plan, spec, facts)
 }
 
@@ -64,6 +72,42 @@ fn count(steps: &[Step], wanted: impl Fn(&Step) -> bool) -> usize {
     steps.iter().filter(|step| wanted(step)).count()
 }
 
+/// Whether the new process is in a user namespace that is there already.
+fn joins_user(plan: &Plan) -> bool {
+    let joins = |step: &ParentStep| {
+        matches!(
+            step,
+            ParentStep::JoinNamespace {
+                flag: libc::CLONE_NEWUSER,
+                ..
+            }
+        )
+    };
+    plan.parent.iter().any(joins)
+}
+
+fn makes_user(plan: &Plan) -> bool {
+    plan.clone_flags & libc::CLONE_NEWUSER as u64 != 0
+}
+
+fn in_namespaces(plan: &Plan) -> bool {
+    makes_user(plan) || joins_user(plan)
+}
+
+/// Whether this lays something down, or changes what is laid: no source is taken any more.
+fn lays(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::Attach { .. }
+            | Step::AttachProc { .. }
+            | Step::SetAttributes { .. }
+            | Step::Mask { .. }
+            | Step::Seal { .. }
+            | Step::Chmod { .. }
+            | Step::MakePlace { .. }
+    )
+}
+
 fn the_launcher_does_its_steps_in_order(plan: &Plan) -> Result<(), String> {
     let number = |step: &ParentStep| match step {
         ParentStep::KeepTerminal => -1,
@@ -75,29 +119,37 @@ fn the_launcher_does_its_steps_in_order(plan: &Plan) -> Result<(), String> {
         ParentStep::MakePipes => 5,
         ParentStep::MakeRuleset { .. } => 6,
         ParentStep::Allow { .. } => 7,
-        ParentStep::Clone { .. } => 8,
-        ParentStep::SetNice { .. } => 9,
-        ParentStep::SetOomScore { .. } => 10,
-        ParentStep::DenySetgroups => 11,
-        ParentStep::WriteUidMap { .. } => 12,
-        ParentStep::WriteGidMap { .. } => 13,
-        ParentStep::Release => 14,
-        ParentStep::Supervise => 15,
-        ParentStep::RemoveGroup => 16,
+        ParentStep::JoinNamespace {
+            flag: libc::CLONE_NEWUSER,
+            ..
+        } => 8,
+        ParentStep::JoinNamespace { .. } => 9,
+        ParentStep::Clone { .. } => 10,
+        ParentStep::SetNice { .. } => 11,
+        ParentStep::SetOomScore { .. } => 12,
+        ParentStep::DenySetgroups => 13,
+        ParentStep::WriteUidMap { .. } => 14,
+        ParentStep::WriteGidMap { .. } => 15,
+        ParentStep::AwaitIdMaps { .. } => 16,
+        ParentStep::Release => 17,
+        ParentStep::Supervise => 18,
+        ParentStep::RemoveGroup => 19,
     };
     let many = [0, 3, 7];
     let numbers: Vec<i32> = plan.parent.iter().map(number).collect();
     let in_order = numbers.is_sorted_by(|a, b| a < b || (a == b && many.contains(a)));
     require(in_order, || format!("the launcher's order is {numbers:?}"))?;
     let has = |number: i32| numbers.contains(&number);
-    let maps = [12, 13, 14];
-    let needed = [4, 8, 15].iter().all(|&it| has(it));
-    let in_namespaces = plan.clone_flags & libc::CLONE_NEWUSER as u64 != 0;
-    require(
-        needed && maps.iter().all(|&it| has(it) == in_namespaces),
-        || format!("the launcher does only {numbers:?}"),
-    )?;
-    require(has(2) == has(16), || {
+    let needed = [4, 10, 18].iter().all(|&it| has(it));
+    require(needed && has(17) == in_namespaces(plan), || {
+        format!("the launcher does only {numbers:?}")
+    })?;
+    // Who joins a user namespace has the maps of that; else somebody writes them.
+    let writes = makes_user(plan) && !has(16);
+    require(has(14) == writes && has(15) == writes, || {
+        format!("id maps are written, or not: {numbers:?}")
+    })?;
+    require(has(2) == has(19), || {
         "a group is made, and not removed".to_string()
     })?;
     require(has(2) || !(has(1) || has(3)), || {
@@ -127,8 +179,8 @@ fn the_launcher_does_its_steps_in_order(plan: &Plan) -> Result<(), String> {
 fn what_steps_point_at_is_there(plan: &Plan) -> Result<(), String> {
     let bytes = plan.arena.bytes();
     let mut all = vec![format!(
-        "{:?} {:?} {:?} {:?} {:?}",
-        plan.argv, plan.envp, plan.candidates, plan.paths, plan.pipes
+        "{:?} {:?} {:?} {:?} {:?} {:?}",
+        plan.argv, plan.shell, plan.envp, plan.candidates, plan.paths, plan.pipes
     )];
     all.extend(plan.parent.iter().map(printed));
     all.extend(steps(plan).iter().map(printed));
@@ -163,9 +215,36 @@ fn what_steps_point_at_is_there(plan: &Plan) -> Result<(), String> {
                 format!("no such content: {text}")
             })?;
         }
+        for number in numbers_after(text, "number: ") {
+            require(number < plan.programs.len(), || {
+                format!("no such program: {text}")
+            })?;
+        }
+    }
+    for step in steps(plan) {
+        match step {
+            Step::ChangeToFirst { first, count } => {
+                strings_follow(plan, first, count, b"PWD=")?;
+            }
+            Step::RequireClosed { first, count } => strings_follow(plan, first, count, b"")?,
+            _ => {}
+        }
     }
     require(bytes.last().is_none_or(|&last| last == 0), || {
         "the last string has no end".to_string()
+    })
+}
+
+/// Whether as many strings as that, each with this start, lie one after the other.
+fn strings_follow(plan: &Plan, first: Text, count: u16, start: &[u8]) -> Result<(), String> {
+    let rest = plan.arena.bytes().get(first.0 as usize..);
+    let rest = rest.unwrap_or_default().split(|&byte| byte == 0);
+    let found = rest
+        .take(count.into())
+        .filter(|string| string.starts_with(start))
+        .count();
+    require(count > 0 && found == usize::from(count), || {
+        format!("{count} strings are to follow {first:?}, and {found} do")
     })
 }
 
@@ -207,7 +286,7 @@ fn slots_are_filled_before_they_are_used(plan: &Plan) -> Result<(), String> {
             })
         };
         match entry.step {
-            Step::Attach { slot, .. } => take(slot)?,
+            Step::Attach { slot, .. } | Step::AttachProc { slot, .. } => take(slot)?,
             Step::Mask {
                 file, directory, ..
             } => {
@@ -216,15 +295,22 @@ fn slots_are_filled_before_they_are_used(plan: &Plan) -> Result<(), String> {
                     take(directory)?;
                 }
             }
-            Step::OpenTree { slot, .. } | Step::OpenOverlay { slot, .. } => {
+            Step::OpenTree { slot, .. }
+            | Step::OpenOverlay { slot, .. }
+            | Step::OpenProc { slot } => {
                 let new = slot.0 >= Slot::SOURCES && open.insert(slot);
                 require(new, || format!("{slot:?} is in use: {entry:?}"))?;
+            }
+            Step::RequireSame { slot, .. } | Step::LimitUserNamespaces { proc: slot } => {
+                require(open.contains(&slot), || {
+                    format!("{slot:?} is empty: {entry:?}")
+                })?
             }
             Step::OpenTerminal => {
                 terminal = true;
                 ready.insert(Slot::TERMINAL);
             }
-            Step::LockMounts { proc, .. } => take(proc)?,
+            Step::EnterUserNamespace { proc, .. } => take(proc)?,
             Step::MakeRuleset { slot, .. } => {
                 let new = slot.0 >= Slot::SOURCES && !open.contains(&slot) && ready.insert(slot);
                 require(new, || format!("{slot:?} is in use: {entry:?}"))?;
@@ -273,7 +359,6 @@ fn gates_have_two_sides(plan: &Plan) -> Result<(), String> {
         .iter()
         .filter(|step| **step == ParentStep::Release);
     pair("id maps", released.count(), is(Step::AwaitIdMaps), 1)?;
-    pair("network", is(Step::StartNetwork), is(Step::JoinNetwork), 1)?;
     let restored = count(&steps, |step| matches!(step, Step::RestoreOpenFiles { .. }));
     pair("open files", is(Step::RaiseOpenFiles), restored, 1)?;
     let clocks = count(&steps, |step| matches!(step, Step::SetClocks { .. }));
@@ -281,18 +366,18 @@ fn gates_have_two_sides(plan: &Plan) -> Result<(), String> {
         flag: libc::CLONE_NEWTIME,
     });
     pair("clocks", clocks, time, 1)?;
-    let entered = count(&steps, |step| matches!(step, Step::EnterRoot { .. }));
-    pair(
-        "old root",
-        entered,
-        is(Step::DetachOldRoot { last: false }),
-        1,
+    pair("umask", is(Step::ClearUmask), is(Step::RestoreUmask), 1)?;
+    let makes_place = |step: &Step| matches!(step, Step::MakePlace { .. });
+    let place = |wanted: Step| steps.iter().position(|step| *step == wanted);
+    before(
+        "the umask is out of the way, then places are made",
+        place(Step::ClearUmask),
+        steps.iter().position(makes_place),
     )?;
-    pair(
-        "old root, at last",
-        entered,
-        is(Step::DetachOldRoot { last: true }),
-        1,
+    before(
+        "places are made, then the umask is the caller's",
+        steps.iter().rposition(makes_place),
+        place(Step::RestoreUmask),
     )?;
     let ignored = Step::SetSignal {
         signal: libc::SIGCHLD,
@@ -319,6 +404,109 @@ fn gates_have_two_sides(plan: &Plan) -> Result<(), String> {
     pair("tie to an init that sweeps", is(Step::TieToInit), sweep, 1)?;
     require(is(Step::RestoreSignalMask) == 1, || {
         "the signal mask is not restored once".to_string()
+    })
+}
+
+/// By set-up; or by the command and by init, each when it has done the rest: but while it still has the power to, and can
+/// have the descriptor that is still to come.
+fn the_network_is_joined_by_all_who_are_in_it(plan: &Plan) -> Result<(), String> {
+    let joins = |list: &[Entry]| count_of(list, |step| *step == Step::JoinNetwork);
+    let found = [&plan.setup, &plan.init, &plan.command].map(|list| joins(list));
+    let late = [0, usize::from(!plan.init.is_empty()), 1];
+    let started = count_of(&plan.setup, |step| *step == Step::StartNetwork);
+    let fits = match started {
+        0 => found == [0, 0, 0],
+        1 => found == [1, 0, 0] || found == late,
+        _ => false,
+    };
+    require(fits, || {
+        format!("{started} networks are made, and joined so often: {found:?}")
+    })?;
+    let shares = plan.init.iter().any(|entry| {
+        matches!(
+            entry.step,
+            Step::SpawnCommand {
+                shares_files: true,
+                ..
+            }
+        )
+    });
+    require(shares == (found[1] > 0), || {
+        "descriptors are in common where one is still to come".to_string()
+    })?;
+    let at = |list: &[Entry], wanted: &dyn Fn(&Step) -> bool| {
+        list.iter().position(|entry| wanted(&entry.step))
+    };
+    let joined = |list| at(list, &|step| *step == Step::JoinNetwork);
+    let spends = |step: &Step| {
+        matches!(
+            step,
+            Step::EnterUserNamespace { .. } | Step::JoinUserNamespace { .. }
+        )
+    };
+    before(
+        "the network is joined while there is the power to",
+        joined(&plan.command),
+        at(&plan.command, &spends),
+    )?;
+    let is_sys =
+        |step: &Step| matches!(step, Step::Mount { kind, .. } if plan.arena.get(*kind) == c"sysfs");
+    let sys = at(&plan.setup, &is_sys);
+    before(
+        "the network is joined, then its /sys",
+        joined(&plan.setup),
+        sys,
+    )?;
+    require(sys.is_none() || joined(&plan.command).is_none(), || {
+        "/sys is that of another network".to_string()
+    })
+}
+
+/// Whether something is mounted at `/`.
+fn is_at_root(plan: &Plan, step: &Step) -> bool {
+    let (Step::Attach { target, .. }
+    | Step::AttachProc { target, .. }
+    | Step::Mount { target, .. }) = step
+    else {
+        return false;
+    };
+    Path::new(OsStr::from_bytes(plan.arena.get(*target).to_bytes())) == Path::new("/")
+}
+
+/// Each old root goes before the next new one is entered, and nothing is made while there is one: a link, or `..`, could lead
+/// into it. What is mounted at `/` is entered at once, since nobody sees it before.
+fn roots_are_entered_one_after_the_other(plan: &Plan) -> Result<(), String> {
+    let mut has_old = false;
+    let mut entered = 0;
+    let steps: Vec<Step> = plan.setup.iter().map(|entry| entry.step).collect();
+    let next = |number: usize| steps.get(number + 1);
+    let enters = |number| matches!(next(number), Some(Step::EnterRoot { .. }));
+    for (number, step) in steps.iter().enumerate() {
+        match step {
+            Step::EnterRoot { .. } => {
+                require(!has_old, || "a second old root".to_string())?;
+                has_old = true;
+                entered += 1;
+            }
+            Step::DetachOldRoot { last: false } => {
+                require(has_old, || "there is no old root".to_string())?;
+                has_old = false;
+            }
+            Step::MakeFile { .. }
+            | Step::MakeSymlink { .. }
+            | Step::MakePlace { .. }
+            | Step::Chmod { .. }
+            | Step::WriteFile { .. } => require(!has_old, || {
+                format!("the old root can be reached: {step:?}")
+            })?,
+            step => require(!is_at_root(plan, step) || enters(number), || {
+                format!("what is mounted at / is not entered: {step:?}")
+            })?,
+        }
+    }
+    let at_last = count(&steps, |step| *step == Step::DetachOldRoot { last: true });
+    require(!has_old && at_last == usize::from(entered > 0), || {
+        format!("{entered} roots are entered, and {at_last} old ones go at last")
     })
 }
 
@@ -351,7 +539,12 @@ fn each_list_has_its_end(plan: &Plan) -> Result<(), String> {
                     | Step::RestoreSignalMask
                     | Step::ScopeSockets
                     | Step::Restrict { .. }
-                    | Step::LockMounts { .. }
+                    | Step::JoinUserNamespace { .. }
+                    | Step::LimitUserNamespaces { .. }
+                    | Step::RequireNoUserNamespaces
+                    | Step::EnterUserNamespace { .. }
+                    | Step::LockMounts
+                    | Step::Program { .. }
                     | Step::LimitCapabilities { .. }
                     | Step::SetLimit { .. }
                     | Step::ListenToFilter
@@ -413,19 +606,27 @@ fn the_order_of_a_launch_holds(plan: &Plan) -> Result<(), String> {
         .rposition(|step| matches!(step, Step::Unshare { .. }) && !(has_group && of_group(step)));
     let late = steps.iter().position(|step| has_group && of_group(step));
     let private = at(|step| matches!(step, Step::MakePrivate));
-    let taken = last(|step| matches!(step, Step::OpenTree { .. } | Step::OpenOverlay { .. }));
-    let laid = at(|step| matches!(step, Step::Attach { .. } | Step::SetReadOnly { .. }));
-    let entered = at(|step| matches!(step, Step::EnterRoot { .. }));
-    let old_root = at(|step| *step == Step::DetachOldRoot { last: false });
-    let really = at(|step| *step == Step::DetachOldRoot { last: true });
-    let last_mount = last(|step| {
+    let taken = last(|step| {
         matches!(
             step,
-            Step::Attach { .. } | Step::Mount { .. } | Step::Mask { .. } | Step::Seal { .. }
+            Step::OpenTree { .. }
+                | Step::OpenOverlay { .. }
+                | Step::OpenProc { .. }
+                | Step::RequireSame { .. }
         )
     });
+    let laid = at(lays);
+    let really = at(|step| *step == Step::DetachOldRoot { last: true });
+    let last_mount = last(|step| lays(step) || matches!(step, Step::Mount { .. }));
     let stage = at(|step| matches!(step, Step::CloseStage { .. }));
-    let directory = at(|step| matches!(step, Step::ChangeDirectory { .. }));
+    let directory = at(|step| {
+        matches!(
+            step,
+            Step::ChangeDirectory { .. } | Step::ChangeToFirst { .. }
+        )
+    });
+    let children = at(|step| *step == Step::Subreaper);
+    let mounted = at(|step| lays(step) || matches!(step, Step::Mount { .. }));
     let started = at(|step| *step == Step::StartNetwork);
     let joined = at(|step| *step == Step::JoinNetwork);
     let loopback = at(|step| *step == Step::LoopbackUp);
@@ -434,29 +635,25 @@ fn the_order_of_a_launch_holds(plan: &Plan) -> Result<(), String> {
     let raised = at(|step| *step == Step::RaiseOpenFiles);
     // The host's /proc is held for a later step, whose room is there anyway.
     let held = steps.iter().find_map(|step| match step {
-        Step::LockMounts { proc, .. } => Some(*proc),
+        Step::EnterUserNamespace { proc, .. } => Some(*proc),
         _ => None,
     });
     let first_taken = steps.iter().position(|step| match step {
         Step::OpenTree { slot, .. } => Some(*slot) != held,
         step => matches!(step, Step::OpenOverlay { .. }),
     });
-    let made = steps.iter().enumerate().position(|(number, step)| {
-        number > entered.unwrap_or_default()
-            && matches!(
-                step,
-                Step::MakeFile { .. } | Step::MakeSymlink { .. } | Step::WriteFile { .. }
-            )
-    });
-    let in_namespaces = plan.clone_flags & libc::CLONE_NEWUSER as u64 != 0;
-    for (what, found) in [("ids", maps), ("private mounts", private)] {
-        require(found.is_some() == in_namespaces, || {
-            format!("{what}: step {found:?}")
-        })?;
-    }
-    let first = steps.iter().find(|step| **step != Step::Tie);
-    require(first == Some(&Step::CloseOthers), || {
-        "first nothing of the caller's is to be open".to_string()
+    require(maps.is_some() == in_namespaces(plan), || {
+        format!("ids: step {maps:?}")
+    })?;
+    let first = steps.iter().position(|step| *step != Step::Tie);
+    let closes = at(|step| *step == Step::CloseOthers);
+    let closes_first = closes.is_some() && closes == first;
+    require(closes_first != plan.callers.inherits, || {
+        "first nothing of the caller's is to be open, unless all of it is".to_string()
+    })?;
+    let closings = count(&steps, |step| *step == Step::CloseOthers);
+    require(closings == usize::from(!plan.callers.inherits), || {
+        format!("others are closed {closings} times")
     })?;
     before(
         "namespaces are made while ids are awaited",
@@ -465,6 +662,13 @@ fn the_order_of_a_launch_holds(plan: &Plan) -> Result<(), String> {
     )?;
     before("in the new group, then its namespace", maps, late)?;
     before("ids, then mounts", maps, private)?;
+    before("ids, then sources", maps, first_taken)?;
+    before("ids, then mounts of any kind", maps, mounted)?;
+    before(
+        "the list of children is opened while /proc is there",
+        children,
+        mounted,
+    )?;
     filters_are_taken_last(plan)?;
     before("private, then sources", private, first_taken)?;
     before("room for sources", raised, first_taken)?;
@@ -475,12 +679,6 @@ fn the_order_of_a_launch_holds(plan: &Plan) -> Result<(), String> {
     )?;
     before("sources, then the stage goes", taken, stage)?;
     before("the stage goes, then views", stage, laid)?;
-    before("a root, then the old one goes", entered, old_root)?;
-    before(
-        "nothing is made while the old root can be reached",
-        old_root,
-        made,
-    )?;
     before(
         "mounts, then the old root goes for good",
         last_mount,
@@ -548,6 +746,23 @@ fn filters_are_taken_last(plan: &Plan) -> Result<(), String> {
             format!("{what}: steps {filter:?} and {next:?}")
         })?;
     }
+    let takes_rightly =
+        |pair: &[Entry]| pair[0].step == Step::NoNewPrivileges && of_init(&pair[1].step);
+    let rightly = plan.init.windows(2).filter(|pair| takes_rightly(pair));
+    require(rightly.count() == count_of(&plan.init, of_init), || {
+        "init takes a filter before it gives up new privileges".to_string()
+    })?;
+    let is_program = |entry: &Entry| matches!(entry.step, Step::Program { .. });
+    let exec = plan.command.len() - 1;
+    let programs = plan
+        .command
+        .iter()
+        .filter(|entry| is_program(entry))
+        .count();
+    let last_ones = &plan.command[exec - programs..exec];
+    require(last_ones.iter().all(is_program), || {
+        "the exec comes right after the caller's filters".to_string()
+    })?;
     before(
         "the command starts, then init's own filter",
         spawn,
@@ -581,7 +796,8 @@ fn what_was_asked_for_is_done(plan: &Plan, spec: &Spec, facts: &Facts) -> Result
     require((no_new == 1) != spec.allow_new_privs && no_new < 2, || {
         format!("no new privileges: {no_new} times")
     })?;
-    asked("filter", spec.seccomp != Seccomp::None, |step| {
+    let built = !matches!(spec.seccomp, Seccomp::None | Seccomp::Programs(_));
+    asked("filter", built, |step| {
         matches!(
             step,
             Step::Filter {
@@ -600,35 +816,36 @@ fn what_was_asked_for_is_done(plan: &Plan, spec: &Spec, facts: &Facts) -> Result
     asked("capabilities", spec.namespaces, |step| {
         matches!(step, Step::LimitCapabilities { .. })
     })?;
-    asked("keyring", true, |step| *step == Step::NewKeyring)?;
+    let has_any = spec.seccomp != Seccomp::None;
+    let shared = |step: &Step| *step == Step::Filter { of: FilterOf::Both };
+    let alone = spec.init && has_any && count(&steps, shared) == 0;
+    asked("filter of init", alone, |step| {
+        *step == Step::Filter { of: FilterOf::Init }
+    })?;
     asked("loopback", spec.net == Net::None, |step| {
         *step == Step::LoopbackUp
     })?;
     asked("host name", spec.hostname.is_some(), |step| {
         matches!(step, Step::SetHostname { .. })
     })?;
-    asked("root", !spec.root.is_host(), |step| {
-        matches!(step, Step::EnterRoot { .. })
+    let roots = count(&steps, |step| matches!(step, Step::EnterRoot { .. }));
+    let own_root = usize::from(!spec.root.is_host());
+    let pairs = plan.setup.iter().zip(plan.setup.iter().skip(1));
+    let is_entered = |next: &Entry| match next.step {
+        Step::EnterRoot { path } => plan.arena.get(path) == c"/..",
+        _ => false,
+    };
+    let views = pairs.filter(|(entry, next)| is_at_root(plan, &entry.step) && is_entered(next));
+    let views = views.count();
+    require(roots == own_root + views, || {
+        format!("{roots} roots are entered, {views} of them views")
     })?;
     asked("directory", true, |step| {
-        matches!(step, Step::ChangeDirectory { .. })
+        matches!(
+            step,
+            Step::ChangeDirectory { .. } | Step::ChangeToFirst { .. }
+        )
     })?;
-    asked("mounts", spec.namespaces, |step| {
-        *step
-            == Step::Unshare {
-                flag: libc::CLONE_NEWNS,
-            }
-    })?;
-    for (share, flag) in [
-        (Share::Ipc, libc::CLONE_NEWIPC),
-        (Share::Uts, libc::CLONE_NEWUTS),
-        (Share::Cgroup, libc::CLONE_NEWCGROUP),
-    ] {
-        let found = count(&steps, |step| *step == Step::Unshare { flag });
-        require(found == usize::from(!spec.shares(share)), || {
-            format!("{share:?} is made {found} times")
-        })?;
-    }
     let passed = steps.iter().filter_map(|step| match step {
         Step::PassFd { fd } => Some(*fd),
         _ => None,
@@ -651,14 +868,17 @@ fn what_was_asked_for_is_done(plan: &Plan, spec: &Spec, facts: &Facts) -> Result
     require(own_pids != spec.shares(Share::Pid), || {
         "process ids are new, or not".to_string()
     })?;
-    let in_namespaces = plan.clone_flags & libc::CLONE_NEWUSER as u64 != 0;
-    require(in_namespaces == spec.namespaces, || {
+    require(in_namespaces(plan) == spec.namespaces, || {
         "there are namespaces, or there are none".to_string()
     })?;
     let core = count(&steps, |step| {
         matches!(step, Step::SetLimit { resource: 4, .. })
     });
-    require(core == 1, || format!("core files are limited {core} times"))?;
+    let is_core = |limit: &Ulimit| limit.resource.number == libc::RLIMIT_CORE as u8;
+    let limited = !spec.core_files || spec.ulimits.iter().any(is_core);
+    require(core == usize::from(limited), || {
+        format!("core files are limited {core} times")
+    })?;
     let piped = spec.stdio == Stdio::Pipe || facts.detached;
     require(piped || plan.pipes.is_empty(), || {
         "there are pipes".to_string()
@@ -668,7 +888,12 @@ fn what_was_asked_for_is_done(plan: &Plan, spec: &Spec, facts: &Facts) -> Result
         matches!(step, Step::SetClocks { .. })
     })?;
     let shares_memory = plan.clone_flags & libc::CLONE_VM as u64 != 0;
-    let shares = own_pids && !clocks && spec.oom_score_adj.is_none();
+    // Who may look at init may look at the launcher.
+    let shares = own_pids
+        && !clocks
+        && !spec.announced
+        && spec.oom_score_adj.is_none()
+        && spec.descriptors.pid_namespace.is_none();
     require(shares_memory == shares, || {
         "memory is shared where the end of process 1 is the end of all".to_string()
     })
@@ -681,12 +906,18 @@ fn what_the_host_makes_necessary_is_done(
 ) -> Result<(), String> {
     let steps = steps(plan);
     require(
-        (steps[0] == Step::Tie) == (facts.main_thread || !spec.init),
+        (steps[0] == Step::Tie) == (spec.lives == Lives::Tied && (facts.main_thread || !spec.init)),
         || "tied to the launching thread, or not".to_string(),
     )?;
-    let closed = steps
-        .iter()
-        .rposition(|step| matches!(step, Step::Seal { .. }));
+    let closed = steps.iter().rposition(|step| {
+        matches!(
+            step,
+            Step::Seal {
+                if_writable: false,
+                ..
+            }
+        )
+    });
     let required = steps
         .iter()
         .position(|step| matches!(step, Step::RequireClosed { .. }));

@@ -10,6 +10,7 @@ pub mod invariants;
 
 use rootlet::changes::Record as HostRecord;
 use rootlet::child::record::{Place, Record};
+use rootlet::front::bwrap::{Asked, Caller, Reader};
 use rootlet::front::flags::Verb;
 use rootlet::front::line::Line;
 use rootlet::front::request::Request;
@@ -24,7 +25,8 @@ use std::os::unix::ffi::OsStrExt;
 pub type Target = fn(&[u8]);
 
 /// Each target by its name.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
+    ("bwrap", bwrap),
     ("flags", flags),
     ("mountinfo", mountinfo),
     ("plan", plan),
@@ -57,6 +59,37 @@ pub fn flags(bytes: &[u8]) {
     if let Ok(request) = Request::new(&line, Spec::default()) {
         comes_back(&request.spec);
         is_planned(&request.spec, &draw::plain_facts(&request.spec));
+    }
+}
+
+/// A command line of bubblewrap's, a word a line; the first line is what every descriptor has, with `|` for NUL. What it means
+/// can be written as a spec file, and planned.
+pub fn bwrap(bytes: &[u8]) {
+    let bytes: Vec<u8> = bytes.iter().copied().filter(|&byte| byte != 0).collect();
+    let mut words = bytes.split(|&byte| byte == b'\n');
+    let file = words.next().unwrap_or_default().to_vec();
+    let file: Vec<u8> = file
+        .into_iter()
+        .map(|byte| if byte == b'|' { 0 } else { byte })
+        .collect();
+    let words: Vec<OsString> = words.map(|word| OsStr::from_bytes(word).into()).collect();
+    for uid in [0, 1000] {
+        let caller = Caller {
+            uid,
+            gid: uid,
+            pwd: Some("/home/me".into()),
+            ..Caller::default()
+        };
+        let mut read = |_| Ok(file.clone());
+        if let Ok(Asked::Launch(launch)) = Reader::default().read(&words, &caller, &mut read) {
+            comes_back(&launch.spec);
+            let facts = Facts {
+                uid,
+                gid: uid,
+                ..draw::plain_facts(&launch.spec)
+            };
+            is_planned(&launch.spec, &facts);
+        }
     }
 }
 

@@ -615,6 +615,8 @@ mod tests {
             "/home/me/project /h /"
         );
         assert_eq!(starts("--setenv HOME /h --chdir /d", &here), "/d");
+        // Who has been given the new root stands at its top.
+        assert_eq!(starts("--chdir d", &here), "/d");
     }
 
     #[test]

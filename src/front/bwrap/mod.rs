@@ -256,10 +256,12 @@ mod tests {
         }),
         ("--cap-add cap_net_raw", |it| {
             it.spec.cap_add = vec!["NET_RAW".parse().unwrap()];
+            it.spec.ambient = true;
         }),
         ("--cap-add ALL --cap-drop CAP_KILL", |it| {
             it.spec.cap_add = vec!["ALL".parse().unwrap()];
             it.spec.cap_drop = vec!["KILL".parse().unwrap()];
+            it.spec.ambient = true;
         }),
         ("--seccomp 7", |it| {
             it.spec.seccomp = Seccomp::Programs(vec![7])
@@ -392,8 +394,8 @@ mod tests {
             spec.workdir_else,
             ["/home/me", "/"].map(std::path::PathBuf::from)
         );
-        assert!(spec.descriptors.inherit && spec.set_pwd && spec.unlocked && spec.ambient);
-        assert!(!spec.announced && !plain.die_with_parent);
+        assert!(spec.descriptors.inherit && spec.set_pwd && spec.unlocked && spec.scripts);
+        assert!(!spec.announced && !spec.ambient && !plain.die_with_parent);
         assert_eq!(spec.kept_capabilities(1000).0, 0);
         assert_eq!(
             (&spec.require, &spec.optional),

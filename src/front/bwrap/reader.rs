@@ -274,7 +274,7 @@ impl Reader {
     fn id(&mut self, name: &'static str, value: &OsString) -> Result<(), Refusal> {
         let what = name.trim_start_matches('-');
         let id = number(value)
-            .and_then(|id| u32::try_from(id).ok())
+            .and_then(|id| i32::try_from(id).ok()?.try_into().ok())
             .ok_or(Refusal::Words(format!(
                 "Invalid {what}: {}",
                 value.display()
@@ -544,7 +544,8 @@ fn bytes(value: &OsStr) -> Option<u64> {
     if !text.starts_with(|first: char| first.is_ascii_digit()) {
         return None;
     }
-    match (text.strip_prefix("0x"), text.strip_prefix('0')) {
+    let hex = text.strip_prefix("0x").or(text.strip_prefix("0X"));
+    match (hex, text.strip_prefix('0')) {
         (Some(hex), _) => u64::from_str_radix(hex, 16).ok(),
         (_, Some(octal)) if !octal.is_empty() => u64::from_str_radix(octal, 8).ok(),
         _ => text.parse().ok(),
@@ -560,7 +561,7 @@ fn place(value: &OsStr) -> PathBuf {
 mod tests {
     use super::super::tests::{caller, launch, launch_of, read, refusal, words};
     use super::*;
-    use crate::spec::Seccomp;
+    use crate::spec::{Net, Seccomp};
 
     /// What is read where descriptor 5 has `file`.
     fn with_file(line: &str, file: &[u8]) -> Result<Asked, Refusal> {
@@ -881,7 +882,6 @@ mod tests {
     #[test]
     fn the_network_is_what_the_last_option_says_of_it() {
         let net = |line| launch(line).spec.net;
-        use crate::spec::Net;
         assert_eq!(net("--unshare-all --share-net"), Net::Host);
         assert_eq!(net("--unshare-net --share-net"), Net::Host);
         assert_eq!(net("--share-net --unshare-net"), Net::None);
@@ -911,14 +911,8 @@ mod tests {
         ] {
             let spec = launch(line).spec;
             assert_eq!(spec.clear_env, clear, "{line}");
-            assert_eq!(
-                (&spec.unset_env[..], &spec.env[..]),
-                (
-                    &unset.iter().map(OsString::from).collect::<Vec<_>>()[..],
-                    &set.iter().map(OsString::from).collect::<Vec<_>>()[..]
-                ),
-                "{line}"
-            );
+            assert_eq!(spec.unset_env, unset, "{line}");
+            assert_eq!(spec.env, set, "{line}");
         }
     }
 

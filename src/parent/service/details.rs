@@ -21,7 +21,12 @@ pub fn of(plan: &Plan, spec: &Spec) -> Details {
         .unwrap_or(&plan.filters[FilterOf::Command.index()]);
     let of_file = matches!(spec.seccomp, Seccomp::File(_));
     Details {
-        spec: Details::written(spec),
+        // With the limits that each process has in the end, whatever they come of.
+        spec: Details::written(&Spec {
+            ulimits: plan.enforced.ulimits.clone(),
+            core_files: true,
+            ..spec.clone()
+        }),
         ids: plan.ids,
         capabilities: capabilities(plan),
         changes_ids: in_setup(|step| matches!(step, Step::BecomeIds { .. })),
@@ -65,6 +70,8 @@ fn directory(plan: &Plan) -> &[u8] {
     let steps = plan.setup.iter().rev();
     let last = steps.filter_map(|entry| match entry.step {
         Step::ChangeDirectory { path } => Some(plan.arena.get(path).to_bytes()),
+        // The first is where it most likely is.
+        Step::ChangeToFirst { first, .. } => plan.arena.get(first).to_bytes().strip_prefix(b"PWD="),
         _ => None,
     });
     last.into_iter().next().unwrap_or(b"/")

@@ -189,16 +189,11 @@ fn note(spec: &Spec, facts: &Facts, version: u32, attributes: bool) -> String {
 /// What the new process does until it is init.
 pub fn setup(spec: &Spec, facts: &Facts, tty: bool, arena: &mut Arena) -> Result<Setup> {
     let mut list = setup::start(spec, facts);
+    list.extend(setup::subreaper(spec));
     if tty {
         list.push(must(Step::OpenTerminal));
     }
-    list.push(must(Step::ChangeDirectory {
-        path: arena.text(setup::directory(spec, facts)?)?,
-    }));
-    if tty {
-        list.push(must(Step::LeadSession));
-    }
-    list.push(setup::keyring(spec));
+    list.extend(setup::end(spec, facts, tty, arena)?);
     Ok(Setup {
         list,
         ..Setup::default()

@@ -5,7 +5,7 @@ use crate::host::Facts;
 use crate::host::tree::Kind;
 use crate::plan::confine::rights;
 use crate::plan::views::{absolute, check_target, name};
-use crate::spec::{Missing, Mount, Net, Proc, Spec, User};
+use crate::spec::{Missing, Mount, Nesting, Net, Places, Proc, Spec, User, Without};
 use std::path::{Component, Path, PathBuf};
 
 /// Refuses what needs a namespace.
@@ -33,7 +33,7 @@ pub fn refuse(spec: &Spec, facts: &Facts) -> Result<()> {
 }
 
 /// Each option that needs a namespace: whether it is asked for, its name, and what it needs.
-fn options<'a>(spec: &Spec, facts: &Facts) -> [(bool, &'a str, &'a str); 16] {
+fn options<'a>(spec: &Spec, facts: &Facts) -> [(bool, &'a str, &'a str); 24] {
     let other_ids = |user| match user {
         User::Root | User::Keep => false,
         User::Ids { uid, gid } => (uid, gid) != (facts.uid, facts.gid),
@@ -80,6 +80,30 @@ fn options<'a>(spec: &Spec, facts: &Facts) -> [(bool, &'a str, &'a str); 16] {
             "--allow-new-privs",
             "namespaces: Landlock and system call filters are for those who can gain no privileges",
         ),
+        (spec.ambient, "ambient", users),
+        (spec.nesting != Nesting::Allowed, "nesting", users),
+        (spec.descriptors.id_maps.is_some(), "id-maps", users),
+        (
+            spec.descriptors.user_namespace.is_some(),
+            "user-namespace",
+            "namespaces, of which this is one",
+        ),
+        (
+            spec.descriptors.last_user_namespace.is_some(),
+            "last-user-namespace",
+            "namespaces, of which this is one",
+        ),
+        (
+            spec.descriptors.pid_namespace.is_some(),
+            "pid-namespace",
+            "namespaces, of which this is one",
+        ),
+        (spec.announced, "announced", "namespaces to tell of"),
+        (
+            spec.places == Places::Anywhere,
+            "places",
+            "a mount namespace",
+        ),
     ]
 }
 
@@ -93,11 +117,17 @@ fn refuse_view(mount: &Mount, place: Option<Kind>, facts: &Facts) -> Result<()> 
         Mount::Bind {
             source,
             target,
+            without,
             missing,
             ..
         } => {
             let path = absolute(source, facts)?;
             check_target(mount, &path)?;
+            if *without != Without::default() {
+                return wrong(
+                    "to take devices or set-user-ID programs from it needs a mount namespace",
+                );
+            }
             if target
                 .as_ref()
                 .is_some_and(|target| plain(target) != plain(&path))

@@ -347,7 +347,7 @@ impl<'a> Views<'a> {
             }
         }
         self.note_place(target, false);
-        Ok(())
+        self.enter_if_root(target)
     }
 
     /// /etc/resolv.conf and the like, where they are links to what a view now covers: the file appears there again.
@@ -380,7 +380,7 @@ impl<'a> Views<'a> {
     }
 
     /// What is mounted at `/` is the root only when it is entered.
-    fn enter_if_root(&mut self, target: &Path) -> Result<()> {
+    pub(super) fn enter_if_root(&mut self, target: &Path) -> Result<()> {
         match target == Path::new("/") {
             true => self.enter_top(),
             false => Ok(()),
