@@ -162,7 +162,7 @@ fn bwrap(words: &str) -> Plan {
         uid: 1000,
         gid: 1000,
         home: Some("/home/me".into()),
-        pwd: Some("/home/me/project".into()),
+        cwd: Some("/home/me/project".into()),
         ..Caller::default()
     };
     let mut nothing = |_| Ok(Vec::new());

@@ -116,6 +116,18 @@ fn u8_umask_limits_and_priority_are_the_callers() {
     assert_eq!(shell(script).ok(), "0027\n0\n300\n4096\n5");
 }
 
+#[test]
+fn u8_processors_are_the_callers() {
+    let script = "grep Cpus_allowed: /proc/self/status";
+    for place in ["", "taskset -c 0"] {
+        let own = shell(&format!("exec {place} {script}")).ok();
+        for options in ["", "--no-init", "--net none", "--share pid"] {
+            let run = format!("exec {place} \"$rootlet\" run -t never {options} -- {script}");
+            assert_eq!(shell(&run).ok(), own, "{place} {options}");
+        }
+    }
+}
+
 /// The signals that are blocked, ignored and caught in a command that is started by `starter`, a part of a shell command.
 fn signals(starter: &str) -> [u64; 3] {
     let status = shell(&format!("exec {starter} cat /proc/self/status")).ok();

@@ -157,7 +157,8 @@ pub fn make_place(task: &Task<'_>, path: &CStr, place: &Place) -> Result<(), Err
         false => Ok(()),
     };
     match make_last(path, place.mode, place.file) {
-        Err(Errno::NOENT) => {}
+        // Something above it is missing, or is no directory.
+        Err(Errno::NOENT | Errno::NOTDIR) if ::rustix::fs::stat(path).is_err() => {}
         result => return made(path, result?),
     }
     let mut name = [0u8; 4096];
@@ -171,7 +172,11 @@ pub fn make_place(task: &Task<'_>, path: &CStr, place: &Place) -> Result<(), Err
             let next = name.get_mut(end).ok_or(Errno::NAMETOOLONG)?;
             *next = 0;
             let above = CStr::from_bytes_until_nul(&name).unwrap_or_default();
-            made(above, make_last(above, place.above, false)?)?;
+            let there = make_last(above, place.above, false);
+            if there.is_err() {
+                task.report(Kind::NoDirectory, Process::Setup, task.at, 0)?;
+            }
+            made(above, there?)?;
             if let Some(next) = name.get_mut(end) {
                 *next = b'/';
             }
@@ -207,12 +212,18 @@ fn make_last(path: &CStr, mode: u32, file: bool) -> Result<bool, Errno> {
         false => ::rustix::fs::mkdir(path, bits),
         // Whatever it is, as long as it is no directory: a file system that is read-only would refuse to make it.
         true => match ::rustix::fs::stat(path) {
+            Ok(found) if FileType::from_raw_mode(found.st_mode) == FileType::Directory => {
+                Err(Errno::ISDIR)
+            }
             Ok(_) => return Ok(false),
-            Err(_) => write_file(path, &[], mode, false),
+            // What a link leads to is made too.
+            Err(_) => {
+                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC;
+                ::rustix::fs::open(path, flags, bits).map(drop)
+            }
         },
     };
     match made {
-        Err(Errno::EXIST) if file => Ok(false),
         Err(Errno::EXIST) => is_directory(path).map(|()| false),
         result => result.map(|()| true),
     }

@@ -12,7 +12,7 @@ use ::rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 use super::record::{Kind, Process};
 use super::step::{FAILED, Slot};
 use super::{Task, borrow, files, own_pid, walk};
-use crate::sys::{self, RawFd, RawPid, SignalSet};
+use crate::sys::{self, Processors, RawFd, RawPid, SignalSet};
 
 /// Orphans come to this process, although it is not PID 1, and it can list them.
 pub fn become_subreaper(task: &mut Task<'_>) -> Result<(), Errno> {
@@ -42,10 +42,14 @@ pub fn spawn_command(
         false => 0,
     };
     let flags = (::libc::CLONE_VM | ::libc::CLONE_VFORK | ::libc::SIGCHLD | shared) as u64;
+    task.processors = Processors::stay();
     // SAFETY: this process has one thread and waits in the call (CLONE_VFORK), so that nobody else uses the task and the
     // stack meanwhile. `become_command` makes system calls, and writes to its stack and to the task.
     task.command_pid =
         unsafe { sys::clone(flags, stack, become_command, argument.cast::<c_void>()) }?;
+    if let Some(processors) = task.processors {
+        processors.take()?;
+    }
     if let Some((step, errno)) = task.refused {
         // Before the launcher hears of it, who then ends this process: a dead one in a PID namespace that is not this
         // process's own would go to the machine's first process, and hold the namespace until that has waited for it.

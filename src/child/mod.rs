@@ -38,11 +38,12 @@ pub mod step;
 mod terminal;
 mod walk;
 
+pub use files::close_others;
 pub use group::{end_group, keep_group, remove_group};
 pub use network::Network;
 pub use terminal::keep_terminal;
 
-use crate::sys::{self, RawFd, RawPid, SignalSet};
+use crate::sys::{self, Processors, RawFd, RawPid, SignalSet};
 use record::{Kind, Process, Record};
 use step::{Entry, Fallback, Fallbacks, FilterOf, Instruction, Slot, Text};
 
@@ -72,6 +73,8 @@ pub struct Task<'a> {
     pub slots: &'a mut [RawFd],
     /// The descriptors above 2 that set-up keeps, in ascending order.
     pub keep: &'a [RawFd],
+    /// Descriptors that are the launcher's alone, where nothing of the caller's is closed.
+    pub launchers: &'a [RawFd],
     /// What init holds open: room for its own four and for its locks, where there is -1, and descriptors of the caller's.
     pub held: &'a mut [RawFd],
     /// The signals that the command starts with blocked: the caller's.
@@ -101,6 +104,8 @@ pub struct Task<'a> {
     /// The step of its list that the command's process was refused, and the errno. init tells of it: the process may have a
     /// filter by then that does not let it.
     pub refused: Option<(usize, i32)>,
+    /// Where the caller may run, while this process stays on one processor.
+    pub processors: Option<Processors>,
     /// The number of the step that is done.
     pub at: usize,
     /// What may be done where a system call is not to be had; and what of that has been reported.

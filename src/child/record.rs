@@ -41,6 +41,8 @@ pub enum Kind {
     Listener = 11,
     /// The ruleset that the command will be under comes with this.
     Ruleset = 12,
+    /// What step `step` wants to make a place in could not be made; its failure follows.
+    NoDirectory = 15,
     /// Step `step` has made a place in the directory that comes with this: the last name of the first `value` bytes of its path,
     /// with the inode number `nanos`.
     Made = 14,
@@ -138,6 +140,7 @@ impl Record {
                 12 => Kind::Ruleset,
                 13 => Kind::InTheWay,
                 14 => Kind::Made,
+                15 => Kind::NoDirectory,
                 _ => return None,
             },
             process: match process {

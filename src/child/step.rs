@@ -129,6 +129,9 @@ pub enum Step {
     HoldOneself,
     /// close_range(2) around what is kept: nothing of the caller's that was not asked for comes along.
     CloseOthers,
+    /// close(2) of what is the launcher's alone, where the caller's descriptors stay: its ends of the pipe and of the socket, above
+    /// all, by whose closing its end is seen.
+    CloseLaunchers,
     /// fcntl(F_SETFD, FD_CLOEXEC): a descriptor of the caller's that set-up makes use of, and the command does not get.
     CloseAtExec {
         /// Which.
@@ -569,6 +572,8 @@ pub enum Step {
     },
     /// rt_sigprocmask(2): the caller's mask.
     RestoreSignalMask,
+    /// sched_setaffinity(2): the caller's processors. Until here this process has stayed on that of who has made it.
+    RunAnywhere,
     /// Asks the kernel whether a call is there; only in a trial ([`crate::plan::Plan::trial`]).
     Ask(Question),
     /// Tells the launcher that all is set up, where no init tells it that the command has been executed.

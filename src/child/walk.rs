@@ -98,6 +98,10 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             Ok(())
         }
         Step::CloseOthers => close_others(task),
+        Step::CloseLaunchers => {
+            task.launchers.iter().for_each(|&fd| sys::close(fd));
+            Ok(())
+        }
         Step::CloseAtExec { fd } => match sys::close_at_exec(fd) {
             // It is not even open.
             Err(Errno::BADF) => Ok(()),
@@ -305,6 +309,9 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             sys::set_signal_mask(task.mask);
             Ok(())
         }
+        Step::RunAnywhere => task
+            .processors
+            .map_or(Ok(()), |processors| processors.take()),
         Step::Ask(question) => ask(question),
         Step::Ready => task.report(Kind::Ready, Process::Command, 0, 0),
         Step::Exec => {

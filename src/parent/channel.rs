@@ -72,6 +72,8 @@ pub enum Event {
     Listener(OwnedFd),
     /// The ruleset that set-up has made for the command.
     Ruleset(OwnedFd),
+    /// A directory above a place that was to be made could not be made: the failure of that step follows.
+    NoDirectory,
     /// Step `step` of the set-up has made a mount point on the host: the last name of the first `length` bytes of its path.
     Made {
         /// Which step.
@@ -175,6 +177,7 @@ impl Channel {
             Kind::Terminal => Event::Terminal(descriptor?),
             Kind::Listener => Event::Listener(descriptor?),
             Kind::Ruleset => Event::Ruleset(descriptor?),
+            Kind::NoDirectory => Event::NoDirectory,
             Kind::Made => Event::Made {
                 step,
                 length: record.value.try_into().ok()?,

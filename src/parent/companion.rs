@@ -16,6 +16,11 @@ pub trait Companion {
         Vec::new()
     }
 
+    /// Descriptors that it has open for itself.
+    fn own_fds(&self) -> Vec<RawFd> {
+        Vec::new()
+    }
+
     /// Something happened inside.
     fn event(&mut self, _running: &Running<'_>, _event: &Event) {}
 

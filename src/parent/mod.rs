@@ -43,7 +43,7 @@ use crate::child::{Network, Task};
 use crate::error::{Errno, Error, Kind, Result};
 use crate::plan::{ParentStep, Plan};
 use crate::seccomp::Instruction;
-use crate::sys::{self, RawFd, RawPid, SignalSet, Stack};
+use crate::sys::{self, Processors, RawFd, RawPid, SignalSet, Stack};
 use channel::Channel;
 use clone::FirstProcess;
 use group::Group;
@@ -93,6 +93,10 @@ pub trait Observer {
     /// Whatever keeps the observer from telling of it.
     fn made(&mut self, _plan: &Plan, _pid: i32) -> Result<()> {
         Ok(())
+    }
+    /// Descriptors that it has open for itself: where the command inherits the caller's, the launcher closes all others.
+    fn own_fds(&self) -> Vec<RawFd> {
+        Vec::new()
     }
     /// The launcher has done a step.
     fn parent_step(&mut self, _plan: &Plan, _step: ParentStep) {}
@@ -185,7 +189,7 @@ fn start<'a>(
     // No handler of the caller's may run in the copy of it that the new process is.
     let mask = sys::set_signal_mask(SignalSet::ALL);
     join_namespaces(plan, observer)?;
-    let mut memory = Memory::new(plan, &channels, given);
+    let mut memory = Memory::new(plan, &channels, given, &observer.own_fds());
     let (mut task, stack) = memory.task(plan, mask, trace);
     let made = match makes_pids_inside(plan) {
         true => clone::copying_inside(plan.clone_flags, &mut task, stack),
@@ -229,6 +233,13 @@ impl Channels {
     }
 }
 
+impl Channels {
+    /// The launcher's ends.
+    fn own_fds(&self) -> [RawFd; 2] {
+        [self.life.as_raw_fd(), self.records.as_fd().as_raw_fd()]
+    }
+}
+
 /// The read end and the write end. Writing never blocks: what does not fit is more signals than anybody waits for.
 fn life_pipe() -> std::result::Result<(OwnedFd, OwnedFd), rustix::io::Errno> {
     let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
@@ -240,6 +251,7 @@ fn life_pipe() -> std::result::Result<(OwnedFd, OwnedFd), rustix::io::Errno> {
 struct Memory<'m> {
     slots: Vec<RawFd>,
     keep: Vec<RawFd>,
+    launchers: Vec<RawFd>,
     held: Vec<RawFd>,
     argv: Vec<*const c_char>,
     script: Vec<*const c_char>,
@@ -252,7 +264,12 @@ struct Memory<'m> {
 
 impl<'m> Memory<'m> {
     /// `given` is what the plan's steps find open, by slot.
-    fn new(plan: &'m Plan, channels: &Channels, given: &[(Slot, RawFd)]) -> Memory<'m> {
+    fn new(
+        plan: &'m Plan,
+        channels: &Channels,
+        given: &[(Slot, RawFd)],
+        launchers: &[RawFd],
+    ) -> Memory<'m> {
         let [life, records] = channels.inside.each_ref().map(AsRawFd::as_raw_fd);
         let mut slots = vec![-1; usize::from(plan.slots)];
         slots[usize::from(Slot::LIFE.0)] = life;
@@ -285,6 +302,7 @@ impl<'m> Memory<'m> {
                 .shell
                 .map_or_else(Vec::new, |shell| script(plan, shell)),
             envp: pointers(plan, &plan.envp),
+            launchers: [launchers, &channels.own_fds()].concat(),
             held: [&vec![-1; 4 + plan.locks()], &plan.callers.held[..]].concat(),
             contents: plan.contents.iter().map(Vec::as_slice).collect(),
             programs: plan.programs.iter().map(Vec::as_slice).collect(),
@@ -315,6 +333,7 @@ impl<'m> Memory<'m> {
             pwd,
             slots: &mut self.slots,
             keep: &self.keep,
+            launchers: &self.launchers,
             held: &mut self.held,
             mask,
             terminal: plan.tty.then(terminal::callers_settings).flatten(),
@@ -328,6 +347,7 @@ impl<'m> Memory<'m> {
             programs: &self.programs,
             umask: Mode::empty(),
             at: 0,
+            processors: None,
             listener: -1,
             refused: None,
             fallbacks: plan.fallbacks,
@@ -412,6 +432,12 @@ fn join_namespaces(plan: &Plan, observer: &mut dyn Observer) -> Result<()> {
         observer.parent_step(plan, step);
     }
     Ok(())
+}
+
+/// Lets the calling thread run again where it might before it stayed.
+fn run_anywhere(processors: Option<Processors>) -> Result<()> {
+    let taken = processors.map_or(Ok(()), |processors| processors.take());
+    taken.map_err(|errno| Error::setup("run on all processors again, sched_setaffinity", errno))
 }
 
 /// Whether a PID namespace is to be made in one that was joined.
@@ -781,6 +807,15 @@ impl Running<'_> {
         };
         let mut ended = [PollFd::new(&held, PollFlags::IN)];
         rustix::event::poll(&mut ended, Some(&timespec(time))) == Ok(1)
+    }
+
+    /// Descriptors that the launcher has open for the container; none where there are more than the two that it always has.
+    fn own_fds(&self) -> Option<Vec<RawFd>> {
+        let plan = self.plan();
+        let more =
+            plan.tty || !plan.uppers.is_empty() || !plan.pipes.is_empty() || self.group.is_some();
+        let life = self.life.as_ref().filter(|_| !more)?;
+        Some(vec![life.as_raw_fd(), self.channel_fd().as_raw_fd()])
     }
 
     fn channel_fd(&self) -> BorrowedFd<'_> {

@@ -241,3 +241,12 @@ pub fn close_callers(kept: &[RawFd]) -> Result<(), Errno> {
     others.for_each(sys::close);
     Ok(())
 }
+
+/// Closes all but 0, 1, 2 and `own`.
+///
+/// # Errors
+/// When neither close_range(2) nor /proc can be had.
+pub fn close_others(mut own: Vec<RawFd>) -> Result<(), Errno> {
+    own.sort_unstable();
+    crate::child::close_others(&own)
+}

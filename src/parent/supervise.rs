@@ -8,12 +8,12 @@ use super::terminal::{Keeper, Terminal};
 use super::upper::Held;
 use super::{
     Channels, Event, Memory, Observer, Outcome, Running, clone, join_namespaces, makes_pids_inside,
-    refused, release, timespec,
+    refused, release, run_anywhere, timespec,
 };
 use crate::error::{Error, Result};
 use crate::plan::{ParentStep, Plan};
 use crate::spec::Signals;
-use crate::sys::{self, SignalSet};
+use crate::sys::{self, Processors, SignalSet};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
 use rustix::thread::{CapabilitySet, CapabilitySets};
@@ -96,8 +96,11 @@ fn supervise_blocked(
     let group = Group::make(plan, observer)?;
     let channels = Channels::open(plan, observer)?;
     join_namespaces(plan, observer)?;
-    let mut memory = Memory::new(plan, &channels, &companion.given());
+    let launchers = [observer.own_fds(), companion.own_fds()].concat();
+    let mut memory = Memory::new(plan, &channels, &companion.given(), &launchers);
     let (mut task, stack) = memory.task(plan, mask, trace);
+    let processors = Processors::stay();
+    task.processors = processors;
     let made = match makes_pids_inside(plan) {
         true => clone::copying_inside(plan.clone_flags, &mut task, stack),
         false => clone::sharing(plan.clone_flags, Group::fd(&group), &mut task, stack),
@@ -109,7 +112,8 @@ fn supervise_blocked(
         made,
         observer,
     )?;
-    leave_to_command(plan)?;
+    run_anywhere(processors)?;
+    leave_to_command(plan, &running, observer, companion)?;
     let watched = watched_signals(plan);
     let signals = sys::signalfd(watched)
         .map_err(|errno| Error::setup("open a descriptor for signals", errno))?;
@@ -146,10 +150,20 @@ fn supervise_blocked(
 
 /// Lets go of what the caller has given the command: whoever reads from it is to see when the command has closed it. And of the
 /// power over a user namespace that was joined.
-fn leave_to_command(plan: &Plan) -> Result<()> {
+fn leave_to_command(
+    plan: &Plan,
+    running: &Running<'_>,
+    observer: &dyn Observer,
+    companion: &dyn Companion,
+) -> Result<()> {
     if plan.callers.inherits {
-        super::stdio::close_callers(&[])
-            .map_err(|errno| Error::setup("close the caller's descriptors", errno))?;
+        let closed = match running.own_fds() {
+            Some(own) => {
+                super::stdio::close_others([own, observer.own_fds(), companion.own_fds()].concat())
+            }
+            None => super::stdio::close_callers(&[]),
+        };
+        closed.map_err(|errno| Error::setup("close the caller's descriptors", errno))?;
     }
     let joins = |step: &ParentStep| matches!(step, ParentStep::JoinNamespace { .. });
     if plan.parent.iter().any(joins) {

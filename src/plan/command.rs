@@ -66,7 +66,7 @@ pub fn list(
             .filter(|&&fd| fd > 2)
             .map(|&fd| Step::PassFd { fd }),
     );
-    list.push(Step::RestoreSignalMask);
+    list.extend([Step::RestoreSignalMask, Step::RunAnywhere]);
     if !spec.init {
         list.extend((spec.lives == Lives::Tied).then_some(Step::Tie));
         list.push(Step::Ready);

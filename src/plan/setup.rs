@@ -101,6 +101,9 @@ pub fn list(
     let mut list = start(spec, facts);
     list.extend(subreaper(spec));
     let meanwhile = makes_network_meanwhile(spec);
+    if meanwhile {
+        list.push(must(Step::StartNetwork));
+    }
     // A cgroup namespace has the group at its root in which it was made: where that is a new one, the launcher may have to
     // put this process into it first.
     let is_late = |entry: &Entry| {
@@ -117,10 +120,6 @@ pub fn list(
     let (late, early): (Vec<_>, Vec<_>) = made.into_iter().partition(is_late);
     list.extend(early);
     list.push(must(Step::AwaitIdMaps));
-    // Not before: where there are two processors, it would have that of the launcher, who writes the id maps.
-    if meanwhile {
-        list.push(must(Step::StartNetwork));
-    }
     list.extend(late);
     if let Some((uid, gid)) = ids.change {
         list.push(must(Step::BecomeIds {
@@ -242,11 +241,13 @@ pub fn start(spec: &Spec, facts: &Facts) -> Vec<Entry> {
     if is_tied(spec, facts) {
         list.push(must(Step::Tie));
     }
-    if !spec.descriptors.inherit {
-        list.push(must(Step::CloseOthers));
-    }
+    list.push(must(match spec.descriptors.inherit {
+        true => Step::CloseLaunchers,
+        false => Step::CloseOthers,
+    }));
     let consumed = consumed(spec).into_iter();
     list.extend(consumed.map(|fd| must(Step::CloseAtExec { fd })));
+    list.push(must(Step::RunAnywhere));
     if facts.ignores_sigchld {
         list.push(must(Step::SetSignal {
             signal: libc::SIGCHLD,

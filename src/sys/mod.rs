@@ -10,11 +10,13 @@ mod instruction;
 pub mod landlock;
 pub mod namespace;
 pub mod probe;
+mod processors;
 mod raw;
 pub mod seccomp;
 
 use core::ffi::{CStr, c_char, c_void};
 use core::sync::atomic::{AtomicI32, Ordering};
+pub use processors::Processors;
 use raw::syscall;
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::Errno;

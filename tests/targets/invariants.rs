@@ -402,6 +402,10 @@ fn gates_have_two_sides(plan: &Plan) -> Result<(), String> {
     });
     pair("sweeping", is(Step::Subreaper), sweep, 1)?;
     pair("tie to an init that sweeps", is(Step::TieToInit), sweep, 1)?;
+    let freed = |list: &[Entry]| count_of(list, |step| *step == Step::RunAnywhere);
+    require((freed(&plan.setup), freed(&plan.command)) == (1, 1), || {
+        "set-up and the command are not let go on all processors".to_string()
+    })?;
     require(is(Step::RestoreSignalMask) == 1, || {
         "the signal mask is not restored once".to_string()
     })
@@ -646,14 +650,14 @@ fn the_order_of_a_launch_holds(plan: &Plan) -> Result<(), String> {
         format!("ids: step {maps:?}")
     })?;
     let first = steps.iter().position(|step| *step != Step::Tie);
-    let closes = at(|step| *step == Step::CloseOthers);
-    let closes_first = closes.is_some() && closes == first;
-    require(closes_first != plan.callers.inherits, || {
-        "first nothing of the caller's is to be open, unless all of it is".to_string()
-    })?;
-    let closings = count(&steps, |step| *step == Step::CloseOthers);
-    require(closings == usize::from(!plan.callers.inherits), || {
-        format!("others are closed {closings} times")
+    let is_closing = |step: &Step| matches!(step, Step::CloseOthers | Step::CloseLaunchers);
+    let closing = match plan.callers.inherits {
+        true => Step::CloseLaunchers,
+        false => Step::CloseOthers,
+    };
+    let closes_first = first.is_some_and(|first| steps[first] == closing);
+    require(closes_first && count(&steps, is_closing) == 1, || {
+        "first nothing of the caller's is to be open, or else nothing of the launcher's".to_string()
     })?;
     before(
         "namespaces are made while ids are awaited",
@@ -690,6 +694,12 @@ fn the_order_of_a_launch_holds(plan: &Plan) -> Result<(), String> {
         directory,
     )?;
     before("mounts, then a directory is chosen", last_mount, directory)?;
+    let freed = at(|step| *step == Step::RunAnywhere);
+    before(
+        "all processors, then whoever works on another",
+        freed,
+        started,
+    )?;
     before("the network is made, then joined", started, joined)?;
     before(
         "the network is joined, then its loopback comes up",

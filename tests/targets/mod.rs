@@ -77,7 +77,7 @@ pub fn bwrap(bytes: &[u8]) {
         let caller = Caller {
             uid,
             gid: uid,
-            pwd: Some("/home/me".into()),
+            cwd: Some("/home/me".into()),
             ..Caller::default()
         };
         let mut read = |_| Ok(file.clone());

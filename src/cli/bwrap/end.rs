@@ -3,8 +3,10 @@
 use rootlet::error::Error;
 use rootlet::parent::{Companion, Running};
 use rustix::event::{PollFd, PollFlags};
-use rustix::fd::OwnedFd;
-use rustix::process::{PidfdFlags, Signal, getppid, pidfd_open, set_parent_process_death_signal};
+use rustix::fd::{AsRawFd, OwnedFd, RawFd};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, getppid, pidfd_open, set_parent_process_death_signal,
+};
 
 /// Ends everything when the parent ends. It is watched by a descriptor: PR_SET_PDEATHSIG would take the end of the parent's
 /// *thread* for it that has started this process, and say nothing of an end that has been before.
@@ -15,12 +17,12 @@ pub struct ParentWatch {
 }
 
 impl ParentWatch {
-    pub fn new(wanted: bool) -> Result<Self, Error> {
+    pub fn new(parent: Option<Pid>) -> Result<Self, Error> {
         let watch = |parent| ParentWatch {
             parent,
             interrupted: false,
         };
-        let Some(parent) = getppid().filter(|_| wanted) else {
+        let Some(parent) = parent else {
             return Ok(watch(None));
         };
         match pidfd_open(parent, PidfdFlags::empty()) {
@@ -43,6 +45,10 @@ impl Companion for ParentWatch {
         parent
             .map(|parent| PollFd::new(parent, PollFlags::IN))
             .collect()
+    }
+
+    fn own_fds(&self) -> Vec<RawFd> {
+        self.parent.iter().map(AsRawFd::as_raw_fd).collect()
     }
 
     fn turn(&mut self, running: &mut Running<'_>, happened: &[PollFlags]) {

@@ -13,6 +13,7 @@ use rootlet::front::bwrap::{
 use rootlet::parent;
 use rootlet::{Facts, Outcome, Plan, sys};
 use rustix::fd::{AsRawFd, BorrowedFd};
+use rustix::process::{Pid, getppid};
 use status::Status;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -67,6 +68,8 @@ pub fn command(command: Command) -> Command {
 
 /// Does what the words after `program` ask for, and returns the exit status.
 pub fn main(program: &OsStr, words: &[OsString]) -> anyhow::Result<u8> {
+    // Before anything takes its time: whoever that is now is the one whose end is meant.
+    let parent = getppid();
     let caller = caller();
     let mut reader = Reader::default();
     let asked = reader.read(words, &caller, &mut read_arguments);
@@ -87,7 +90,7 @@ pub fn main(program: &OsStr, words: &[OsString]) -> anyhow::Result<u8> {
             return Ok(FAILED);
         }
     };
-    match carry_out(&launch) {
+    match carry_out(&launch, parent) {
         Ok(status) => Ok(status),
         Err(error) => {
             let status = failed(&error.words);
@@ -114,11 +117,11 @@ impl From<Error> for Failure {
     }
 }
 
-fn carry_out(launch: &Launch) -> Result<u8, Failure> {
+fn carry_out(launch: &Launch, parent: Option<Pid>) -> Result<u8, Failure> {
     // Whoever ignores it would not learn how its children end, and bubblewrap's commands do not ignore it either.
     sys::set_signal_disposition(libc::SIGCHLD, libc::SIG_DFL)
         .map_err(|errno| Error::setup("set what SIGCHLD does", errno))?;
-    let mut parent = ParentWatch::new(launch.die_with_parent)?;
+    let mut parent = ParentWatch::new(parent.filter(|_| launch.die_with_parent))?;
     let facts = Facts::gather(&launch.spec)?;
     let plan = Plan::new(&launch.spec, &facts)?;
     let mut status = Status::open(launch)?;
@@ -174,9 +177,10 @@ fn caller() -> Caller {
         gid: rustix::process::getgid().as_raw(),
         maps,
         home: std::env::var_os("HOME"),
-        pwd: std::env::var_os("PWD")
+        cwd: std::env::var_os("PWD")
             .map(PathBuf::from)
-            .filter(|path| is_here(path)),
+            .filter(|path| is_here(path))
+            .or_else(|| std::env::current_dir().ok()),
         terminal: terminal_of(rustix::stdio::stdout()),
     }
 }

@@ -8,6 +8,7 @@ use rootlet::{Event, Observer, Plan, sys};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 
 /// Tells of a container.
@@ -18,6 +19,8 @@ pub struct Status {
     started: bool,
     /// Whether there has been a new process.
     pub was_made: bool,
+    /// Whether it was a directory above a place that could not be made.
+    pub no_directory: bool,
     /// What is in the way of a link, if it is a link: what it holds.
     pub in_the_way: Option<Option<String>>,
     /// The step inside that was refused, and the errno.
@@ -33,6 +36,7 @@ impl Status {
             told: launch.told.clone(),
             started: false,
             was_made: false,
+            no_directory: false,
             in_the_way: None,
             failed: None,
         })
@@ -90,9 +94,15 @@ impl Observer for Status {
             .map_err(refused)
     }
 
+    fn own_fds(&self) -> Vec<RawFd> {
+        let files = self.info.iter().chain(&self.lines);
+        files.map(AsRawFd::as_raw_fd).collect()
+    }
+
     fn event(&mut self, _: &Plan, event: &Event) {
         match *event {
             Event::Started { .. } => self.started = true,
+            Event::NoDirectory => self.no_directory = true,
             Event::InTheWay(ref there) => {
                 let held = rustix::fs::readlinkat(there, c"", Vec::new()).ok();
                 self.in_the_way = Some(held.map(|held| held.to_string_lossy().into_owned()));

@@ -4,7 +4,7 @@
 use super::status::Status;
 use rootlet::Plan;
 use rootlet::child::step::{Slot, Step, Text};
-use rootlet::error::Error;
+use rootlet::error::{Error, Kind};
 use rootlet::front::bwrap::words_of;
 use rootlet::spec::Spec;
 use std::io;
@@ -35,6 +35,17 @@ pub fn of_error(error: &Error) -> String {
             self::answer(libc::ENOENT)
         );
     }
+    if error.kind == Kind::NotFound {
+        return format!("execvp : {}", self::answer(libc::ENOENT));
+    }
+    if let Some(name) = step.strip_prefix("host name ") {
+        let name = name.split(" is not 1 to 64").next().unwrap_or_default();
+        let name = name.trim_matches('"');
+        return format!(
+            "Can't set hostname to {name}: {}",
+            self::answer(libc::EINVAL)
+        );
+    }
     let mut letters = step.chars();
     let first = letters.next().into_iter().flat_map(char::to_uppercase);
     let step: String = first.chain(letters).collect();
@@ -58,6 +69,10 @@ pub fn of_failure(plan: &Plan, spec: &Spec, status: &Status, error: &Error) -> S
         return of_error(error);
     };
     match entry.step {
+        Step::MakePlace { path, .. } if status.no_directory => {
+            let path = plan.arena.show(path);
+            format!("Can't mkdir parents for {path}: {}", answer(errno))
+        }
         Step::MakeSymlink { path, .. } => {
             let path = plan.arena.show(path);
             format!("Can't make symlink at {path}: {}", of_link(status, errno))

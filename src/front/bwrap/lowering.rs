@@ -21,8 +21,8 @@ pub struct Caller {
     pub maps: [Vec<IdRange>; 2],
     /// The variable HOME.
     pub home: Option<OsString>,
-    /// The variable PWD, where it says what the working directory is.
-    pub pwd: Option<PathBuf>,
+    /// The working directory: what the variable PWD calls it, if that is right.
+    pub cwd: Option<PathBuf>,
     /// The terminal that is its standard output.
     pub terminal: Option<PathBuf>,
 }
@@ -90,7 +90,12 @@ impl Reader {
             || self.unshares("--unshare-user-try");
         let other = |asked: Option<u32>, own| asked.is_some_and(|id| id != own);
         let first = self.has("--as-pid-1");
+        let nowhere = self
+            .chdir
+            .as_ref()
+            .is_some_and(|path| path.as_os_str().is_empty());
         first_of(&[
+            (nowhere, "Can't chdir to : No such file or directory"),
             (
                 !has_user && other(self.uid, caller.uid),
                 "Specifying --uid requires --unshare-user or --userns",
@@ -137,7 +142,7 @@ impl Reader {
         let (workdir, workdir_else) = match &self.chdir {
             Some(path) => (Some(Path::new("/").join(path)), Vec::new()),
             None => (
-                caller.pwd.clone(),
+                caller.cwd.clone(),
                 home.into_iter().chain([PathBuf::from("/")]).collect(),
             ),
         };
@@ -594,7 +599,7 @@ mod tests {
     #[test]
     fn the_command_starts_where_the_caller_is_or_at_home_or_at_the_root() {
         let nowhere = Caller {
-            pwd: None,
+            cwd: None,
             ..caller()
         };
         let starts = |line: &str, caller: &Caller| {

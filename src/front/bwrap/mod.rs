@@ -71,7 +71,7 @@ mod tests {
             uid: 1000,
             gid: 1001,
             home: Some("/home/me".into()),
-            pwd: Some("/home/me/project".into()),
+            cwd: Some("/home/me/project".into()),
             ..Caller::default()
         }
     }

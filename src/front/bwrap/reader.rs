@@ -327,7 +327,9 @@ impl Reader {
     }
 
     fn capability(&mut self, name: &str, value: &OsString) -> Result<(), Refusal> {
-        let named = match value.to_str().and_then(|word| word.parse().ok()) {
+        let word = value.to_str().map(str::to_ascii_lowercase);
+        let word = word.filter(|word| word == "all" || word.starts_with("cap_"));
+        let named = match word.and_then(|word| word.parse().ok()) {
             Some(Capability::All) => Capabilities::ALL,
             Some(one) => Capabilities::of(&[one]),
             None => return refused(format!("unknown cap: {}", value.display())),
@@ -934,15 +936,15 @@ mod tests {
             ("--cap-add CAP_KILL", of("KILL"), all),
             ("--cap-drop CAP_KILL", none, all.without(of("KILL"))),
             (
-                "--cap-add KILL --cap-drop KILL",
+                "--cap-add CAP_KILL --cap-drop CAP_KILL",
                 none,
                 all.without(of("KILL")),
             ),
-            ("--cap-drop kill --cap-add kill", of("KILL"), all),
+            ("--cap-drop cap_kill --cap-add cap_kill", of("KILL"), all),
             ("--cap-add ALL", all, all),
             ("--cap-add all --cap-drop ALL", none, none),
             (
-                "--cap-drop ALL --cap-add chown --cap-add kill",
+                "--cap-drop ALL --cap-add cap_chown --cap-add cap_kill",
                 of("CHOWN KILL"),
                 of("CHOWN KILL"),
             ),

@@ -51,6 +51,12 @@ impl Plan {
                 "close_range(2)",
                 "files that the caller had open do not come along",
             ),
+            Step::CloseLaunchers => described(
+                "close the launcher's descriptors",
+                "close(the launcher's ends of the channels)",
+                "close(2)",
+                "by the end of the pipe this process sees that the launcher has gone, so only the launcher may hold it open",
+            ),
             Step::CloseAtExec { fd } => described(
                 format!("keep descriptor {fd} from the command"),
                 format!("fcntl({fd}, F_SETFD, FD_CLOEXEC)"),
@@ -698,6 +704,12 @@ impl Plan {
                 format!("fcntl({fd}, F_SETFD, 0)"),
                 "fcntl(2)",
                 "this one stays open for the command",
+            ),
+            Step::RunAnywhere => described(
+                "run on all processors again",
+                "sched_setaffinity(caller's)",
+                "sched_setaffinity(2)",
+                "until here this process has stayed on the processor of who has made it: to wake up another takes longer than to wait",
             ),
             Step::RestoreSignalMask => described(
                 "restore the signal mask",
