@@ -324,7 +324,7 @@ fn m10_no_mount_of_the_old_root_is_left() {
 fn a_root_of_ones_own_has_the_devices_that_programs_need() {
     let root = rootfs();
     let names =
-        "console fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero";
+        "console core fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero";
     for name in in_root(&root, &[], "ls /dev").lines() {
         assert!(names.split(' ').any(|known| known == name), "{name}");
     }

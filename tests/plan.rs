@@ -159,6 +159,7 @@ golden!(ranges_by_root, {
 fn bwrap(words: &str) -> Plan {
     let words: Vec<OsString> = words.split_whitespace().map(OsString::from).collect();
     let caller = Caller {
+        takes_trees: true,
         uid: 1000,
         gid: 1000,
         home: Some("/home/me".into()),

@@ -273,8 +273,8 @@ pub fn lock(task: &mut Task<'_>, path: &CStr) -> Result<(), Errno> {
     Ok(())
 }
 
-/// chdir(2) to the first of `count` directories that can be; each is what comes after `PWD=`, and the variable goes into the
-/// environment. The last one's errno, if none can be.
+/// chdir(2) to the first of `count` directories that is there and may be entered; each is what comes after `PWD=`, and the variable
+/// goes into the environment. The last one's errno, if none is.
 pub fn change_to_first(task: &mut Task<'_>, first: Text, count: u16) -> Result<(), Errno> {
     let mut next = first;
     let mut result = Err(Errno::NOENT);
@@ -288,6 +288,12 @@ pub fn change_to_first(task: &mut Task<'_>, first: Text, count: u16) -> Result<(
                 *pwd = variable.as_ptr();
             }
             return Ok(());
+        }
+        if !matches!(
+            result,
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP)
+        ) {
+            return result;
         }
         let length = task.text(directory).count_bytes() as u32;
         next = Text(directory.0.wrapping_add(length).wrapping_add(1));

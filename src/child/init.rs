@@ -177,7 +177,7 @@ impl Supervisor {
             ];
             let watched = if alone { 1 } else { 2 };
             let watched_events = events.get_mut(..watched).unwrap_or_default();
-            match poll(watched_events, ::core::option::Option::None) {
+            match poll(watched_events, None) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno),
             }
@@ -201,7 +201,7 @@ impl Supervisor {
         loop {
             let (pid, status) = match wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
                 Ok(Some(child)) => child,
-                Ok(_) | Err(Errno::CHILD) => return Ok(::core::option::Option::None),
+                Ok(_) | Err(Errno::CHILD) => return Ok(None),
                 Err(Errno::INTR) => continue,
                 Err(errno) => return Err(errno),
             };

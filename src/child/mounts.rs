@@ -169,6 +169,15 @@ pub fn attach(
         return Ok(());
     }
     let path = task.text(target);
+    let left = match task.detached && task.sealed {
+        true => Attributes::NONE,
+        false => attributes,
+    };
+    // At hand before it can be covered.
+    let list = match left == Attributes::NONE {
+        true => None,
+        false => Some(list_of_mounts()?),
+    };
     match task.detached {
         true => {
             let flags =
@@ -178,9 +187,9 @@ pub fn attach(
         false => bind(source, path)?,
     }
     close_slot(task, slot);
-    match attributes == Attributes::NONE || (task.detached && task.sealed) {
-        true => Ok(()),
-        false => set_attributes(task, target, attributes, true),
+    match list {
+        None => Ok(()),
+        list => take_attributes(task, target, left, true, list),
     }
 }
 
@@ -282,7 +291,7 @@ pub fn attach_terminal(task: &Task<'_>, target: Text) -> Result<(), Errno> {
 /// Takes the old root away, or puts it off.
 pub fn detach_old_root(task: &mut Task<'_>, last: bool) -> Result<(), Errno> {
     let now = match last {
-        false => task.detached,
+        false => task.detached && task.sealed,
         true => task.old_root,
     };
     task.old_root = !now;
@@ -292,10 +301,11 @@ pub fn detach_old_root(task: &mut Task<'_>, last: bool) -> Result<(), Errno> {
     }
 }
 
-/// Before Linux 5.2: binds the file behind an open path, by its name in /proc.
+/// Before Linux 5.2: binds the file behind an open path, by its name in the host's /proc. That is there while the old root lies
+/// over the new one, where `..` at the top leads into it.
 fn bind(source: RawFd, target: &CStr) -> Result<(), Errno> {
     let mut name = [0u8; 32];
-    let prefix = b"/proc/self/fd/";
+    let prefix = b"/../proc/self/fd/";
     let mut digits = [0u8; 10];
     let mut rest = source as u32;
     let mut length = 0usize;
@@ -320,7 +330,7 @@ fn bind(source: RawFd, target: &CStr) -> Result<(), Errno> {
 /// mount(2) of a file system without a source; its kind is its name in the list of mounts.
 pub fn mount(kind: &CStr, target: &CStr, flags: u32, options: &CStr) -> Result<(), Errno> {
     let options = if options.is_empty() {
-        ::core::option::Option::None
+        None
     } else {
         Some(options)
     };
@@ -346,13 +356,24 @@ pub fn set_attributes(
     attributes: Attributes,
     recursive: bool,
 ) -> Result<(), Errno> {
+    take_attributes(task, target, attributes, recursive, None)
+}
+
+/// The same with a list of the mounts that may be open already.
+fn take_attributes(
+    task: &mut Task<'_>,
+    target: Text,
+    attributes: Attributes,
+    recursive: bool,
+    list: Option<OwnedFd>,
+) -> Result<(), Errno> {
     let path = task.text(target);
     let flags = if recursive { ::libc::AT_RECURSIVE } else { 0 };
     match sys::set_mount_attributes(::libc::AT_FDCWD, path, flags, attributes.0.into()) {
         Err(errno @ (Errno::NOSYS | Errno::PERM)) => {
             task.fall_back(Fallback::MountSetattr, errno)?;
             match recursive {
-                true => remount_each(path, attributes),
+                true => remount_each(path, attributes, list),
                 false => remount(path, attributes),
             }
         }
@@ -366,14 +387,9 @@ pub fn set_attributes(
 /// faults.
 #[cold]
 #[inline(never)]
-fn remount_each(path: &CStr, attributes: Attributes) -> Result<(), Errno> {
+fn remount_each(path: &CStr, attributes: Attributes, list: Option<OwnedFd>) -> Result<(), Errno> {
     remount(path, attributes)?;
-    let file = ::rustix::fs::openat(
-        CWD,
-        c"/proc/self/mountinfo",
-        OFlags::RDONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?;
+    let file = list.map_or_else(list_of_mounts, Ok)?;
     // A line holds one path of at most 4,096 bytes, each up to four long when escaped, twice.
     let mut buffer = [0u8; 40_960];
     let mut filled = 0usize;
@@ -396,6 +412,12 @@ fn remount_each(path: &CStr, attributes: Attributes) -> Result<(), Errno> {
         buffer.copy_within(start..filled, 0);
         filled = filled.saturating_sub(start);
     }
+}
+
+/// What the host's /proc says of the mounts that there are when it is read.
+fn list_of_mounts() -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    ::rustix::fs::openat(CWD, c"/../proc/self/mountinfo", flags, Mode::empty())
 }
 
 /// The line that starts at `start`, without its end, if it is whole.

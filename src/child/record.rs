@@ -259,7 +259,7 @@ mod tests {
             &[0; 17],
             &[],
         ] {
-            ::core::assert_eq!(Record::from_bytes(bytes), ::core::option::Option::None);
+            ::core::assert_eq!(Record::from_bytes(bytes), None);
         }
     }
 
@@ -290,7 +290,7 @@ mod tests {
             b"sh",
             b"rootlet s0x",
         ] {
-            ::core::assert_eq!(Place::from_name(name), ::core::option::Option::None);
+            ::core::assert_eq!(Place::from_name(name), None);
         }
     }
 }

@@ -170,7 +170,8 @@ pub enum Step {
         /// One of CLONE_NEW*.
         flag: i32,
     },
-    /// clone(CLONE_VM|CLONE_FILES): a process that makes the network namespace, meanwhile, and brings its loopback device up.
+    /// clone3(CLONE_VM|CLONE_FILES): a process that makes the network namespace, meanwhile, and brings its loopback device up. Where
+    /// there is no clone3(2), this one makes it.
     StartNetwork,
     /// futex(2) until that process has ended, and setns(2) into what it made.
     JoinNetwork,
@@ -293,7 +294,8 @@ pub enum Step {
         path: Text,
     },
     /// umount2(".", MNT_DETACH): from here on nothing of the old root has a name, so that no link and no `..` in the new
-    /// one leads there. Where sources are still to be bound by their names (before Linux 5.2) it is put off to the last.
+    /// one leads there. Where sources are still to be bound by their names, or the list of
+    /// mounts to be read (before Linux 5.12), it is put off to the last.
     DetachOldRoot {
         /// Whether this is the last occasion.
         last: bool,

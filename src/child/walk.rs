@@ -82,9 +82,7 @@ fn is_commands_filter(step: Step) -> bool {
 fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
     match step {
         Step::Tie => tie(task),
-        Step::Untie => {
-            ::rustix::process::set_parent_process_death_signal(::core::option::Option::None)
-        }
+        Step::Untie => ::rustix::process::set_parent_process_death_signal(None),
         Step::TieToInit => tie_to_init(task),
         Step::JoinNamespaces { flags } => ::rustix::thread::move_into_thread_name_spaces(
             borrow(task.slot(Slot::JOINED)),
@@ -395,7 +393,7 @@ fn is_alive(process: BorrowedFd<'_>) -> Result<(), Errno> {
 fn await_descriptor(fd: sys::RawFd) -> Result<(), Errno> {
     let mut awaited = [PollFd::from_borrowed_fd(borrow(fd), PollFlags::IN)];
     loop {
-        match poll(&mut awaited, ::core::option::Option::None) {
+        match poll(&mut awaited, None) {
             Err(Errno::INTR) => {}
             result => return result.map(drop),
         }
@@ -426,9 +424,9 @@ fn become_ids(uid: u32, gid: u32, drop_groups: bool) -> Result<(), Errno> {
     }
     ::rustix::thread::set_thread_res_gid(gid, gid, gid)?;
     ::rustix::thread::set_thread_res_uid(uid, uid, uid)?;
-    let mut sets = ::rustix::thread::capabilities(::core::option::Option::None)?;
+    let mut sets = ::rustix::thread::capabilities(None)?;
     sets.effective = sets.permitted;
-    ::rustix::thread::set_capabilities(::core::option::Option::None, sets)?;
+    ::rustix::thread::set_capabilities(None, sets)?;
     // The change of ids has closed /proc/self to ourselves (proc(5), dumpable); set-up writes there. Where it was closed
     // on purpose it stays so at every moment.
     match before {
@@ -457,7 +455,7 @@ fn allow(task: &Task<'_>, slot: Slot, path: Text, access: u64) -> Result<(), Err
 }
 
 fn lead_group(task: &Task<'_>, foreground: bool) -> Result<(), Errno> {
-    ::rustix::process::setpgid(::core::option::Option::None, ::core::option::Option::None)?;
+    ::rustix::process::setpgid(None, None)?;
     match foreground {
         // SIGTTOU, which a background group gets for this, is blocked until the mask is restored.
         true => ::rustix::termios::tcsetpgrp(

@@ -3,7 +3,7 @@
 use super::views::{NO_DEVICES, NO_PROGRAMS, STAGE, Views, absolute};
 use crate::child::step::{Attributes, Entry, Slot, Step};
 use crate::error::{Error, Result};
-use crate::host::{Facts, Guard};
+use crate::host::{Facts, Guard, Source};
 use crate::spec::{Kernel, Mount, Net, Proc, Root, Rung, Share, Spec};
 use std::path::Path;
 
@@ -77,7 +77,7 @@ impl Views<'_> {
     /// The root, and what belongs to it before the user's views.
     pub fn root(&mut self, spec: &Spec, facts: &Facts) -> Result<()> {
         match &spec.root {
-            Root::Bare => return self.bare_root(),
+            Root::Bare => return self.bare_root(spec, facts),
             root if root.is_host() => self.host_root(spec)?,
             Root::Directory(path) => self.directory_root(spec, &absolute(path, facts)?)?,
             _ => self.empty_root()?,
@@ -147,9 +147,39 @@ impl Views<'_> {
     }
 
     /// With nothing in it. A /proc that is to be new is at hand already.
-    fn bare_root(&mut self) -> Result<()> {
-        self.root_in_memory()?;
+    ///
+    /// A directory that the first view lays over all of it is the root itself.
+    fn bare_root(&mut self, spec: &Spec, facts: &Facts) -> Result<()> {
+        let covers = |mount: &Mount| matches!(mount, Mount::Bind { target: Some(target), .. } if target == Path::new("/"));
+        let directory = matches!(
+            facts.sources.first(),
+            Some(
+                Source::Directory { .. }
+                    | Source::Held {
+                        directory: true,
+                        ..
+                    }
+            )
+        );
+        self.lacks_root = directory && spec.mounts.first().is_some_and(covers);
+        if !self.lacks_root {
+            self.root_in_memory()?;
+            self.lay(Step::DetachOldRoot { last: false });
+        }
+        Ok(())
+    }
+
+    /// What is in `slot` is the root.
+    pub(super) fn root_of(&mut self, slot: Slot, attributes: Attributes) -> Result<()> {
+        let path = self.text(STAGE)?;
+        self.lay(Step::Attach {
+            slot,
+            target: path,
+            attributes,
+        });
+        self.lay(Step::EnterRoot { path });
         self.lay(Step::DetachOldRoot { last: false });
+        self.note_place("/", false);
         Ok(())
     }
 

@@ -162,12 +162,12 @@ pub unsafe fn clone(
     unsafe { raw::call_clone(libc::SYS_clone, arguments, body, argument) }.map(|pid| pid as RawPid)
 }
 
-/// [`clone`] of a process that shares this one's memory; when it has ended, however, 0 is written to `ended`, and who waits for that
-/// ([`await_zero`]) is woken (CLONE_CHILD_CLEARTID). It has the process id `pid` if it can have it (clone3(2), set_tid, Linux 5.5).
+/// [`clone3`] of a process that shares this one's memory, with the process id `pid` (set_tid, Linux 5.5); when it has ended, 0 is
+/// written to `ended`, and who waits for that ([`await_zero`]) is woken (CLONE_CHILD_CLEARTID).
 ///
 /// # Safety
 /// See [`clone3`]; `ended` stays where it is until then.
-pub unsafe fn clone_sharing(
+pub unsafe fn clone3_sharing(
     flags: u64,
     pid: RawPid,
     stack: &mut Stack,
@@ -188,15 +188,7 @@ pub unsafe fn clone_sharing(
     };
     let arguments = [&raw const args as usize, CLONE_ARGS_SECOND, 0, 0, 0];
     // SAFETY: `args` is at least as long as the second argument says, and names the aligned stack, the word and one process id.
-    let made = unsafe { raw::call_clone(libc::SYS_clone3, arguments, body, argument) };
-    if let Ok(pid) = made {
-        return Ok(pid as RawPid);
-    }
-    let mut arguments = [flags as usize, top(stack), 0, 0, 0];
-    // The thread pointer comes after it on x86-64, and before it on arm64.
-    arguments[if cfg!(target_arch = "aarch64") { 4 } else { 3 }] = ended.as_ptr() as usize;
-    // SAFETY: the stack is aligned, and the word is the caller's promise.
-    unsafe { raw::call_clone(libc::SYS_clone, arguments, body, argument) }.map(|pid| pid as RawPid)
+    unsafe { raw::call_clone(libc::SYS_clone3, arguments, body, argument) }.map(|pid| pid as RawPid)
 }
 
 /// Waits until `word` is 0 (futex(2), FUTEX_WAIT; not the private one, since the kernel's wake-up at an exit is none).

@@ -50,6 +50,23 @@ pub fn open_tree() -> Result<(), Errno> {
     Ok(())
 }
 
+/// Whether there are calls to take a tree of mounts (open_tree(2)) and to attach it (move_mount(2), Linux 5.2).
+pub fn takes_trees() -> bool {
+    let (empty, here): (&CStr, i32) = (c"", libc::AT_FDCWD);
+    // SAFETY: the paths are NUL-terminated by their type; nothing is moved.
+    let moved = unsafe {
+        syscall!(
+            SYS_move_mount,
+            here,
+            empty.as_ptr(),
+            here,
+            empty.as_ptr(),
+            0
+        )
+    };
+    open_tree().is_ok() && moved != Err(Errno::NOSYS)
+}
+
 /// openat2(2), with a root of its own.
 pub fn openat2() -> Result<(), Errno> {
     const RESOLVE_IN_ROOT: u64 = 0x10;

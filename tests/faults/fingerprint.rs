@@ -3,7 +3,7 @@
 //! What differs from run to run without meaning (numbers of mounts, namespaces and devices) is left out here or by
 //! [`normal`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::fmt::Write;
 use std::fs;
@@ -158,7 +158,14 @@ fn without_store(line: &str) -> String {
 fn mounts(text: &mut String) {
     let info = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let mut in_memory = BTreeSet::new();
-    for line in info.lines() {
+    // What lies beneath another mount at the same point can be reached by no name.
+    let point = |line: &str| line.split(' ').nth(4).map(str::to_string);
+    let mut on_top = BTreeMap::new();
+    for (number, line) in info.lines().enumerate() {
+        on_top.insert(point(line), number);
+    }
+    let seen = info.lines().enumerate();
+    for (_, line) in seen.filter(|(number, line)| on_top.get(&point(line)) == Some(number)) {
         let mut words = line.split(' ').skip(2);
         let mut next = || words.next().unwrap_or_default();
         let (device, root, point, options) = (next(), next(), next(), next());

@@ -38,7 +38,7 @@ enum Place {
 const NAME: &str = "c";
 
 /// The kinds of launch.
-pub const KINDS: [Kind; 14] = [
+pub const KINDS: [Kind; 16] = [
     Kind {
         name: "run",
         arguments: &["run", "-t", "never"],
@@ -103,6 +103,41 @@ pub const KINDS: [Kind; 14] = [
     Kind {
         name: "try",
         arguments: &["try", "-t", "never"],
+        place: Place::Own,
+    },
+    Kind {
+        name: "bwrap",
+        arguments: &[
+            "bwrap",
+            "--die-with-parent",
+            "--unshare-all",
+            "--ro-bind",
+            "/",
+            "/",
+            "--proc",
+            "/proc",
+            "--dev",
+            "/dev",
+            "--ro-bind",
+            ".",
+            "/mnt",
+            "--symlink",
+            "usr",
+            "/dev/link",
+        ],
+        place: Place::Own,
+    },
+    Kind {
+        name: "bwrap without --unshare-pid",
+        arguments: &[
+            "bwrap",
+            "--die-with-parent",
+            "--bind",
+            "/",
+            "/",
+            "--tmpfs",
+            "/mnt",
+        ],
         place: Place::Own,
     },
     Kind {
@@ -265,6 +300,11 @@ impl Launch {
     /// The calls of a launch, in an order that is the same each time.
     pub fn calls(&self) -> &[Call] {
         &self.calls
+    }
+
+    /// Whether rootlet speaks as bubblewrap does.
+    pub fn is_bwraps(&self) -> bool {
+        self.kind.arguments.first() == Some(&"bwrap")
     }
 
     /// The name of its kind.

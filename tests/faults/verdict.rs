@@ -51,6 +51,10 @@ fn refused(launch: &Launch, call: &Call, errno: i32, outcome: &Outcome) -> &'sta
         }
         // The dynamic loader and the language's runtime are not rootlet's, and speak for themselves.
         Some(1..) if call.before_main && !ran => "error",
+        Some(1) if launch.is_bwraps() && says_as_bwrap(&outcome.said, errno) => match ran {
+            true => "late",
+            false => "error",
+        },
         Some(125..=127) if says(&outcome.said, "rootlet: ", errno) => match ran {
             true => "late",
             false => "error",
@@ -79,6 +83,18 @@ fn says(said: &str, start: &str, errno: i32) -> bool {
         let place = line.find(&format!("({symbol})"));
         place.is_some_and(|place| line[..place].contains(": "))
     })
+}
+
+/// Whether a line of bubblewrap's form ends with what strerror(3) says of the errno, or names it; or says that ids could not be had.
+fn says_as_bwrap(said: &str, errno: i32) -> bool {
+    let words = std::io::Error::from_raw_os_error(errno).to_string();
+    let words = words
+        .split(" (os error")
+        .next()
+        .unwrap_or_default()
+        .to_string();
+    let mut lines = said.lines().filter_map(|line| line.strip_prefix("bwrap: "));
+    lines.any(|line| line.contains(&words) || line.contains(&calls::symbol(errno)))
 }
 
 /// A process, as one word.

@@ -762,7 +762,7 @@ pub const PLACES: &[Row] = &[
         run: Fails(125, &["ENOENT", "there is no /proc here"]),
         shut: "id-maps ENOENT",
         causes: "no-proc",
-        but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
+        but: "run, run --net none, run --no-namespaces, run --rootfs DIR, run -t always, sandbox, try",
         ..OPEN
     },
     Row {

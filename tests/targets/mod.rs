@@ -75,6 +75,7 @@ pub fn bwrap(bytes: &[u8]) {
     let words: Vec<OsString> = words.map(|word| OsStr::from_bytes(word).into()).collect();
     for uid in [0, 1000] {
         let caller = Caller {
+            takes_trees: true,
             uid,
             gid: uid,
             cwd: Some("/home/me".into()),

@@ -181,6 +181,7 @@ fn caller() -> Caller {
             .map(PathBuf::from)
             .filter(|path| is_here(path))
             .or_else(|| std::env::current_dir().ok()),
+        takes_trees: sys::probe::takes_trees(),
         terminal: terminal_of(rustix::stdio::stdout()),
     }
 }

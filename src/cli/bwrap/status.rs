@@ -3,7 +3,6 @@
 use rootlet::child::record::Process;
 use rootlet::error::{Error, Result};
 use rootlet::front::bwrap::Launch;
-use rootlet::plan::ParentStep;
 use rootlet::{Event, Observer, Plan, sys};
 use std::fmt::Write as _;
 use std::fs::File;
@@ -17,8 +16,6 @@ pub struct Status {
     lines: Option<File>,
     told: Vec<&'static str>,
     started: bool,
-    /// Whether there has been a new process.
-    pub was_made: bool,
     /// Whether it was a directory above a place that could not be made.
     pub no_directory: bool,
     /// What is in the way of a link, if it is a link: what it holds.
@@ -35,7 +32,6 @@ impl Status {
             lines: open(launch.json_status_fd)?,
             told: launch.told.clone(),
             started: false,
-            was_made: false,
             no_directory: false,
             in_the_way: None,
             failed: None,
@@ -114,9 +110,5 @@ impl Observer for Status {
             } => self.failed = Some((process, step, errno)),
             _ => {}
         }
-    }
-
-    fn parent_step(&mut self, _: &Plan, step: ParentStep) {
-        self.was_made |= matches!(step, ParentStep::Clone { .. });
     }
 }

@@ -6,6 +6,7 @@ use rootlet::Plan;
 use rootlet::child::step::{Slot, Step, Text};
 use rootlet::error::{Error, Kind};
 use rootlet::front::bwrap::words_of;
+use rootlet::plan::ParentStep;
 use rootlet::spec::Spec;
 use std::io;
 
@@ -63,7 +64,7 @@ pub fn hint(error: Error) -> Option<String> {
 /// What was refused to the container.
 pub fn of_failure(plan: &Plan, spec: &Spec, status: &Status, error: &Error) -> String {
     let Some((process, number, errno)) = status.failed else {
-        return of_launcher(spec, status, error);
+        return of_launcher(plan, error);
     };
     let Some(entry) = plan.list(process).get(number) else {
         return of_error(error);
@@ -82,36 +83,29 @@ pub fn of_failure(plan: &Plan, spec: &Spec, status: &Status, error: &Error) -> S
 }
 
 /// What was refused outside.
-fn of_launcher(spec: &Spec, status: &Status, error: &Error) -> String {
-    let joins = &spec.descriptors;
-    match error.errno {
-        Some(libc::EINVAL) if !status.was_made && joins.user_namespace.is_some() => {
-            "Joining the specified user namespace failed, it might not be a descendant of the current user namespace.".into()
-        }
-        Some(errno) if !status.was_made && joins.user_namespace.is_some() => {
-            format!("Joining specified user namespace failed: {}", answer(errno))
-        }
-        Some(errno) if !status.was_made && joins.pid_namespace.is_some() => {
-            format!("Setting pidns failed: {}", answer(errno))
-        }
-        Some(libc::EPERM) if !status.was_made => {
-            "No permissions to create a new namespace, likely because the kernel does not allow non-privileged user namespaces.".into()
-        }
-        Some(libc::ENOSPC) if !status.was_made => {
-            "Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)".into()
-        }
-        Some(errno) if !status.was_made => {
-            format!("Creating new namespace failed: {}", answer(errno))
-        }
-        Some(errno) if error.step.contains("uid_map") => {
-            format!("setting up uid map: {}", answer(errno))
-        }
-        Some(errno) if error.step.contains("gid_map") => {
-            format!("setting up gid map: {}", answer(errno))
-        }
-        Some(errno) if error.step.contains("setgroups") => {
-            format!("error writing to setgroups: {}", answer(errno))
-        }
+fn of_launcher(plan: &Plan, error: &Error) -> String {
+    let Some(errno) = error.errno else {
+        return of_error(error);
+    };
+    let is = |step: &ParentStep| {
+        let attempt = plan.describe_parent(*step).attempt;
+        error.step.starts_with(&attempt)
+    };
+    let answer = answer(errno);
+    match plan.parent.iter().find(|step| is(step)) {
+        Some(ParentStep::JoinNamespace { flag, .. }) => match (*flag, errno) {
+            (libc::CLONE_NEWPID, _) => format!("Setting pidns failed: {answer}"),
+            (_, libc::EINVAL) => "Joining the specified user namespace failed, it might not be a descendant of the current user namespace.".into(),
+            _ => format!("Joining specified user namespace failed: {answer}"),
+        },
+        Some(ParentStep::Clone { .. }) => match errno {
+            libc::EPERM => format!("No permissions to create a new namespace, likely because the kernel does not allow non-privileged user namespaces: {answer}"),
+            libc::ENOSPC => "Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)".into(),
+            _ => format!("Creating new namespace failed: {answer}"),
+        },
+        Some(ParentStep::WriteUidMap { .. }) => format!("setting up uid map: {answer}"),
+        Some(ParentStep::WriteGidMap { .. }) => format!("setting up gid map: {answer}"),
+        Some(ParentStep::DenySetgroups) => format!("error writing to setgroups: {answer}"),
         _ => of_error(error),
     }
 }

@@ -23,6 +23,8 @@ pub struct Caller {
     pub home: Option<OsString>,
     /// The working directory: what the variable PWD calls it, if that is right.
     pub cwd: Option<PathBuf>,
+    /// Whether trees of mounts can be taken by open_tree(2), and attached later.
+    pub takes_trees: bool,
     /// The terminal that is its standard output.
     pub terminal: Option<PathBuf>,
 }
@@ -128,7 +130,12 @@ impl Reader {
         let init = !self.has("--as-pid-1")
             && (new_pids || die_with_parent || !self.locks.is_empty() || !held.is_empty());
         let mut mounts = self.views(caller);
-        let root = root_of(&mut mounts);
+        let root = root_of(&mut mounts, caller);
+        let require = match root {
+            // Something is taken from the host's tree before parts of it are bound elsewhere, which are not to lose it.
+            Root::Host => vec![Rung::Proc, Rung::OpenTree],
+            _ => vec![Rung::Proc],
+        };
         let (cap_add, cap_drop) = words_for(self.capabilities);
         let user = match (self.uid, self.gid) {
             (None, None) => User::Keep,
@@ -207,7 +214,7 @@ impl Reader {
                 (false, false) => Nesting::Allowed,
             },
             seccomp: self.seccomp(),
-            require: vec![Rung::Proc],
+            require,
             optional: self.optional(),
             unlocked: true,
             places: Places::Anywhere,
@@ -358,9 +365,10 @@ fn bound(source: PathBuf, target: PathBuf, devices: bool) -> Mount {
 }
 
 /// The root. Where the first view is that of the host's whole tree, it is the host's, from which something is taken: a copy of it
-/// would have to be made, entered, and the old one detached.
-fn root_of(mounts: &mut [Mount]) -> Root {
-    match mounts.first_mut() {
+/// would have to be made, entered, and the old one detached. Where trees cannot be taken before that, they could not be taken as they
+/// were.
+fn root_of(mounts: &mut [Mount], caller: &Caller) -> Root {
+    match mounts.first_mut().filter(|_| caller.takes_trees) {
         Some(first) => match first {
             Mount::Bind {
                 source,

@@ -72,6 +72,7 @@ mod tests {
             gid: 1001,
             home: Some("/home/me".into()),
             cwd: Some("/home/me/project".into()),
+            takes_trees: true,
             ..Caller::default()
         }
     }

@@ -340,13 +340,13 @@ impl Plan {
                 "detach the old root",
                 "umount2(\".\", MNT_DETACH)",
                 "umount(2)",
-                "from here on no path leads to the host's files; before Linux 5.2 that is put off to the last",
+                "from here on no path leads to the host's files; before Linux 5.12 that is put off to the last",
             ),
             Step::DetachOldRoot { last: true } => described(
                 "detach the old root, if it is still there",
                 "umount2(\".\", MNT_DETACH), or nothing",
                 "umount(2)",
-                "before Linux 5.2 it was needed until now",
+                "before Linux 5.12 it was needed until now",
             ),
             Step::Mount {
                 kind,

@@ -49,6 +49,8 @@ pub struct Views<'a> {
     anywhere: bool,
     /// Whether the old root is still there, so that a new /proc can be mounted.
     pub(in crate::plan) has_old_root: bool,
+    /// Whether the next view is to be the root.
+    pub(in crate::plan) lacks_root: bool,
     slots: &'a mut Slots,
     arena: &'a mut Arena,
 }
@@ -71,6 +73,7 @@ impl<'a> Views<'a> {
             hiding: [None; 2],
             anywhere: spec.places == Places::Anywhere,
             has_old_root: spec.root.is_host(),
+            lacks_root: false,
             slots,
             arena,
         };
@@ -369,6 +372,9 @@ impl<'a> Views<'a> {
     // Steps.
 
     pub fn attach(&mut self, slot: Slot, target: &Path, attributes: Attributes) -> Result<()> {
+        if std::mem::take(&mut self.lacks_root) {
+            return self.root_of(slot, attributes);
+        }
         let path = self.arena.text(target)?;
         self.lay(Step::Attach {
             slot,
