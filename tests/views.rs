@@ -482,7 +482,7 @@ fn m11_sys_is_read_only_in_a_root_of_ones_own_and_shows_its_network() {
 #[test]
 fn d1_a_dev_of_ones_own_has_nothing_of_the_hosts_but_what_is_asked_for() {
     let dev = ["--mount", "type=dev,target=/dev"];
-    let wanted = "fd full null ptmx pts random shm stderr stdin stdout tty urandom zero";
+    let wanted = "core fd full null ptmx pts random shm stderr stdin stdout tty urandom zero";
     assert_eq!(
         inside(&dev, "echo $(ls /dev); echo lost >/dev/null"),
         wanted

@@ -142,29 +142,24 @@ pub fn write_file(path: &CStr, content: &[u8], mode: u32, replace: bool) -> Resu
     }
 }
 
-/// How a place for a view is made: see [`Step::MakePlace`](super::step::Step::MakePlace).
-pub struct Place {
-    pub mode: u32,
-    pub above: u32,
-    pub file: bool,
-    pub fleeting: bool,
-}
-
 /// A directory, or a file, for a view, with the directories above it that are missing. The umask is clear.
-pub fn make_place(task: &Task<'_>, path: &CStr, place: &Place) -> Result<(), Errno> {
-    let made = |path: &CStr, made: bool| match made && place.fleeting {
-        true => tell_of_place(task, path),
-        false => Ok(()),
-    };
-    match make_last(path, place.mode, place.file) {
+pub fn make_place(
+    task: &Task<'_>,
+    path: Text,
+    mode: u32,
+    mode_above: u32,
+    file: bool,
+) -> Result<(), Errno> {
+    let path = task.text(path);
+    match make_last(path, mode, file) {
         // Something above it is missing, or is no directory.
         Err(Errno::NOENT | Errno::NOTDIR) if ::rustix::fs::stat(path).is_err() => {}
-        result => return made(path, result?),
+        result => return result,
     }
     let mut name = [0u8; 4096];
     let mut before = b'/';
-    for (place_of_it, &byte) in name.iter_mut().zip(path.to_bytes()) {
-        *place_of_it = byte;
+    for (place, &byte) in name.iter_mut().zip(path.to_bytes()) {
+        *place = byte;
     }
     for (end, &byte) in path.to_bytes().iter().enumerate() {
         // What is above ends where the next name begins.
@@ -172,41 +167,22 @@ pub fn make_place(task: &Task<'_>, path: &CStr, place: &Place) -> Result<(), Err
             let next = name.get_mut(end).ok_or(Errno::NAMETOOLONG)?;
             *next = 0;
             let above = CStr::from_bytes_until_nul(&name).unwrap_or_default();
-            let there = make_last(above, place.above, false);
+            let there = make_last(above, mode_above, false);
             if there.is_err() {
                 task.report(Kind::NoDirectory, Process::Setup, task.at, 0)?;
             }
-            made(above, there?)?;
+            there?;
             if let Some(next) = name.get_mut(end) {
                 *next = b'/';
             }
         }
         before = byte;
     }
-    made(path, make_last(path, place.mode, place.file)?)
+    make_last(path, mode, file)
 }
 
-/// Gives the launcher the directory that the last name of `path` was made in.
-#[cold]
-#[inline(never)]
-fn tell_of_place(task: &Task<'_>, path: &CStr) -> Result<(), Errno> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let bytes = path.to_bytes();
-    let above = bytes.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
-    let mut name = [0u8; 4096];
-    for (place, &byte) in name.iter_mut().zip(bytes.iter().take(above.max(1))) {
-        *place = byte;
-    }
-    let above = CStr::from_bytes_until_nul(&name).unwrap_or_default();
-    let directory = ::rustix::fs::open(above, flags, Mode::empty())?;
-    let made = ::rustix::fs::lstat(path)?;
-    let mut record = task.record(Kind::Made, Process::Setup, task.at, bytes.len() as i32);
-    record.nanos = made.st_ino;
-    task.send_record(&record, ::rustix::fd::AsRawFd::as_raw_fd(&directory))
-}
-
-/// The last name of `path` alone; whether it was not there.
-fn make_last(path: &CStr, mode: u32, file: bool) -> Result<bool, Errno> {
+/// The last name of `path` alone.
+fn make_last(path: &CStr, mode: u32, file: bool) -> Result<(), Errno> {
     let bits = Mode::from_raw_mode(mode);
     let made = match file {
         false => ::rustix::fs::mkdir(path, bits),
@@ -215,7 +191,7 @@ fn make_last(path: &CStr, mode: u32, file: bool) -> Result<bool, Errno> {
             Ok(found) if FileType::from_raw_mode(found.st_mode) == FileType::Directory => {
                 Err(Errno::ISDIR)
             }
-            Ok(_) => return Ok(false),
+            Ok(_) => return Ok(()),
             // What a link leads to is made too.
             Err(_) => {
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC;
@@ -224,8 +200,8 @@ fn make_last(path: &CStr, mode: u32, file: bool) -> Result<bool, Errno> {
         },
     };
     match made {
-        Err(Errno::EXIST) => is_directory(path).map(|()| false),
-        result => result.map(|()| true),
+        Err(Errno::EXIST) => is_directory(path),
+        result => result,
     }
 }
 

@@ -182,16 +182,12 @@ impl<'a> Task<'a> {
 
     /// Hands the launcher a descriptor.
     fn send(&self, kind: Kind, process: Process, descriptor: RawFd) -> Result<(), Errno> {
-        self.send_record(&self.record(kind, process, 0, 0), descriptor)
-    }
-
-    /// Hands the launcher a descriptor, with what is to be known of it.
-    fn send_record(&self, record: &Record, descriptor: RawFd) -> Result<(), Errno> {
+        let record = self.record(kind, process, 0, 0);
         let descriptors = [borrow(descriptor)];
         let mut space = [MaybeUninit::uninit(); ::rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         control.push(SendAncillaryMessage::ScmRights(&descriptors));
-        self.send_with(record, &mut control)
+        self.send_with(&record, &mut control)
     }
 
     /// Tells the launcher, and sends what goes along with it.

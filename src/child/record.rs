@@ -42,10 +42,7 @@ pub enum Kind {
     /// The ruleset that the command will be under comes with this.
     Ruleset = 12,
     /// What step `step` wants to make a place in could not be made; its failure follows.
-    NoDirectory = 15,
-    /// Step `step` has made a place in the directory that comes with this: the last name of the first `value` bytes of its path,
-    /// with the inode number `nanos`.
-    Made = 14,
+    NoDirectory = 14,
     /// What is in the way of a link, as a descriptor; the failure of that step follows.
     InTheWay = 13,
     /// The command was stopped by signal `value`.
@@ -139,8 +136,7 @@ impl Record {
                 11 => Kind::Listener,
                 12 => Kind::Ruleset,
                 13 => Kind::InTheWay,
-                14 => Kind::Made,
-                15 => Kind::NoDirectory,
+                14 => Kind::NoDirectory,
                 _ => return None,
             },
             process: match process {

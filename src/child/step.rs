@@ -332,8 +332,6 @@ pub enum Step {
         above: u32,
         /// Whether it is a file.
         file: bool,
-        /// Whether what is made is told to the launcher, which removes it when all has ended.
-        fleeting: bool,
     },
     /// chmod(2).
     Chmod {
@@ -397,6 +395,8 @@ pub enum Step {
     AwaitDescriptor {
         /// Which.
         fd: i32,
+        /// Whether the end of the launcher, or its word to end, ends that too.
+        tied: bool,
     },
     /// setsid(2): a session without a terminal.
     LeaveSession,

@@ -8,7 +8,6 @@ use ::rustix::io::Errno;
 use ::rustix::process::{DumpableBehavior, PidfdFlags, Signal};
 use ::rustix::thread::ThreadNameSpaceType;
 
-use super::files::Place;
 use super::record::{self, Kind, Process};
 use super::step::{Attributes, Entry, FAILED, Fallback, FilterOf, Question, Slot, Step, Text};
 use super::{Task, borrow, capabilities, files, init, mounts, network, terminal};
@@ -186,17 +185,7 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
             mode,
             above,
             file,
-            fleeting,
-        } => files::make_place(
-            task,
-            task.text(path),
-            &Place {
-                mode,
-                above,
-                file,
-                fleeting,
-            },
-        ),
+        } => files::make_place(task, path, mode, above, file),
         Step::Chmod { path, mode } => {
             ::rustix::fs::chmod(task.text(path), Mode::from_raw_mode(mode))
         }
@@ -226,7 +215,7 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
         Step::LoopbackUp => network::loopback_up(task),
         Step::ChangeDirectory { path } => files::change_directory(task.text(path)),
         Step::ChangeToFirst { first, count } => files::change_to_first(task, first, count),
-        Step::AwaitDescriptor { fd } => await_descriptor(fd),
+        Step::AwaitDescriptor { fd, tied } => await_descriptor(task, fd, tied),
         Step::LeaveSession => ::rustix::process::setsid().map(drop),
         Step::OpenTerminal => terminal::open_terminal(task),
         Step::LeadSession => {
@@ -390,13 +379,27 @@ fn is_alive(process: BorrowedFd<'_>) -> Result<(), Errno> {
     }
 }
 
-fn await_descriptor(fd: sys::RawFd) -> Result<(), Errno> {
-    let mut awaited = [PollFd::from_borrowed_fd(borrow(fd), PollFlags::IN)];
+/// Waits for a descriptor of the caller's. A set-up that is tied to its launcher ends when that has closed the life pipe.
+fn await_descriptor(task: &Task<'_>, fd: sys::RawFd, tied: bool) -> Result<(), Errno> {
+    let life = borrow(task.slot(Slot::LIFE));
+    let mut awaited = [
+        PollFd::from_borrowed_fd(borrow(fd), PollFlags::IN),
+        PollFd::from_borrowed_fd(life, PollFlags::empty()),
+    ];
+    let watched = awaited.get_mut(..1 + usize::from(tied)).unwrap_or_default();
     loop {
-        match poll(&mut awaited, None) {
-            Err(Errno::INTR) => {}
-            result => return result.map(drop),
+        match poll(watched, None) {
+            Err(Errno::INTR) => continue,
+            result => result?,
+        };
+        if watched
+            .iter()
+            .skip(1)
+            .any(|life| !life.revents().is_empty())
+        {
+            sys::exit(FAILED);
         }
+        return Ok(());
     }
 }
 

@@ -74,17 +74,6 @@ pub enum Event {
     Ruleset(OwnedFd),
     /// A directory above a place that was to be made could not be made: the failure of that step follows.
     NoDirectory,
-    /// Step `step` of the set-up has made a mount point on the host: the last name of the first `length` bytes of its path.
-    Made {
-        /// Which step.
-        step: usize,
-        /// How many bytes.
-        length: usize,
-        /// Its number on the file system.
-        inode: u64,
-        /// The directory that it is in.
-        above: OwnedFd,
-    },
     /// What is in the way of a link that was to be made: the failure of that step follows.
     InTheWay(OwnedFd),
     /// The command was stopped by a signal.
@@ -178,12 +167,6 @@ impl Channel {
             Kind::Listener => Event::Listener(descriptor?),
             Kind::Ruleset => Event::Ruleset(descriptor?),
             Kind::NoDirectory => Event::NoDirectory,
-            Kind::Made => Event::Made {
-                step,
-                length: record.value.try_into().ok()?,
-                inode: record.nanos,
-                above: descriptor?,
-            },
             Kind::InTheWay => Event::InTheWay(descriptor?),
             Kind::Stopped => Event::Stopped(record.value),
             Kind::Exited => Event::Exited(record.value),

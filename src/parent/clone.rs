@@ -103,7 +103,7 @@ extern "C" fn become_between(argument: *mut c_void) -> ! {
 }
 
 /// The process that a descriptor holds, as this process sees it (proc_pid_fdinfo(5)).
-fn pid_of(held: &OwnedFd) -> Result<RawPid, Errno> {
+pub(super) fn pid_of(held: &OwnedFd) -> Result<RawPid, Errno> {
     let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", held.as_raw_fd()));
     let info = info.map_err(|_| Errno::SRCH)?;
     let pid = info.lines().find_map(|line| line.strip_prefix("Pid:"));

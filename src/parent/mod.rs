@@ -14,7 +14,6 @@ mod guest;
 mod handshake;
 mod hint;
 mod listener;
-mod places;
 mod ruleset;
 mod service;
 mod stdio;
@@ -47,10 +46,9 @@ use crate::sys::{self, Processors, RawFd, RawPid, SignalSet, Stack};
 use channel::Channel;
 use clone::FirstProcess;
 use group::Group;
-use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::Mode;
-use rustix::process::{PidfdFlags, WaitId, WaitIdOptions};
+use rustix::process::{WaitId, WaitIdOptions};
 use std::borrow::Cow;
 use std::ffi::c_char;
 use std::path::PathBuf;
@@ -118,8 +116,6 @@ pub struct Running<'a> {
     channel: Channel,
     /// How the first process ended, once it has been waited for.
     reaped: Option<Outcome>,
-    /// Mount points that were made on the host, in their order.
-    made: Vec<places::Made>,
     /// It has told how the command ended, and goes on by itself.
     left: bool,
     ready: bool,
@@ -406,7 +402,6 @@ fn release<'a>(
         life: Some(life),
         channel: records,
         reaped: None,
-        made: Vec::new(),
         left: false,
         ready: false,
         missing: None,
@@ -494,20 +489,7 @@ impl Running<'_> {
     /// Waits for the next thing to happen; none when no process of the set-up or init is left to tell.
     pub fn next_event(&mut self) -> Option<Event> {
         let init = (!self.plan.init.is_empty()).then_some(self.pid);
-        let event = loop {
-            match self.channel.receive(init)? {
-                Event::Made {
-                    step,
-                    length,
-                    inode,
-                    above,
-                } => {
-                    let made = places::Made::of(&self.plan, step, length, inode, above);
-                    self.made.extend(made);
-                }
-                event => break event,
-            }
-        };
+        let event = self.channel.receive(init)?;
         self.ready |= matches!(event, Event::Ready | Event::Started { .. });
         if let Event::Missing(fallback) = event {
             self.missing = Some(fallback);
@@ -778,37 +760,6 @@ impl Running<'_> {
         }
     }
 
-    /// Removes the mount points that were made on the host, when nobody is left who could have something mounted there. Where
-    /// processes go on, that is soon or not at all: whoever waits for the command is not kept waiting for them.
-    fn clear_places(&mut self) {
-        const PATIENCE: Duration = Duration::from_secs(1);
-        if self.made.is_empty() {
-            return;
-        }
-        // Without an init or a PID namespace nobody knows whether the command has left somebody.
-        let all_end = !self.plan.init.is_empty()
-            || self.plan.clone_flags & libc::CLONE_NEWPID as u64 != 0
-            || !self.ready;
-        let gone = match self.left {
-            true => self.ends_within(PATIENCE),
-            false => all_end,
-        };
-        if gone {
-            self.made.iter().rev().for_each(places::Made::remove);
-        }
-    }
-
-    /// Whether the first process ends before this time is over.
-    fn ends_within(&self, time: Duration) -> bool {
-        let pid = rustix::process::Pid::from_raw(self.pid);
-        let held = pid.map(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()));
-        let Some(Ok(held)) = held else {
-            return false;
-        };
-        let mut ended = [PollFd::new(&held, PollFlags::IN)];
-        rustix::event::poll(&mut ended, Some(&timespec(time))) == Ok(1)
-    }
-
     /// Descriptors that the launcher has open for the container; none where there are more than the two that it always has.
     fn own_fds(&self) -> Option<Vec<RawFd>> {
         let plan = self.plan();
@@ -832,7 +783,6 @@ impl Drop for Running<'_> {
             // in a container that is joined nothing else waits for it. It holds the reports until then.
             while self.next_event().is_some() {}
         }
-        self.clear_places();
     }
 }
 

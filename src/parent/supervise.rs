@@ -105,6 +105,10 @@ fn supervise_blocked(
         true => clone::copying_inside(plan.clone_flags, &mut task, stack),
         false => clone::sharing(plan.clone_flags, Group::fd(&group), &mut task, stack),
     };
+    if plan.callers.signals == Signals::Own {
+        // The handshake may have to wait for others, and nothing runs yet that would have to end first.
+        sys::set_signal_mask(SignalSet(mask.0 | SignalSet::only(libc::SIGCHLD).0));
+    }
     let mut running = release(
         Cow::Borrowed(plan),
         (uppers, group),

@@ -205,7 +205,8 @@ pub fn list(
 pub fn end(spec: &Spec, facts: &Facts, tty: bool, arena: &mut Arena) -> Result<Vec<Entry>> {
     let mut list = Vec::new();
     if let Some(fd) = spec.descriptors.awaited {
-        list.push(must(Step::AwaitDescriptor { fd }));
+        let tied = spec.lives == Lives::Tied;
+        list.push(must(Step::AwaitDescriptor { fd, tied }));
     }
     list.push(must(start_in(spec, facts, arena)?));
     if tty {

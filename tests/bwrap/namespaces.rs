@@ -1,6 +1,6 @@
 //! Which namespaces are new, who one is in them, and what one may do.
 
-use crate::programs::{each, in_tools};
+use crate::programs::{each, in_tools, ours, words};
 use crate::pty::Screen;
 use crate::support::shell;
 use std::process::Command;
@@ -233,5 +233,17 @@ fn further_user_namespaces_can_be_forbidden_and_that_can_be_required() {
         assert_eq!(bwrap.inside(&[], options, &script), "");
         let why = "creation of new user namespaces was not disabled as requested";
         bwrap.refuses_inside(&[], "--assert-userns-disabled", why);
+    });
+}
+
+#[test]
+fn one_starts_in_another_though_that_shows_the_hosts_proc() {
+    each(|bwrap| {
+        let inner = ours().path().to_str().unwrap();
+        for way in ["--unshare-pid", "--unshare-all --die-with-parent"] {
+            let line = format!("--dev-bind / / --unshare-all {inner} --dev-bind / / {way} sh -c");
+            let line = [&words(&line)[..], &["echo in"]].concat();
+            assert_eq!(bwrap.run(&[], &line).ok(), "in", "{way}");
+        }
     });
 }

@@ -6,7 +6,7 @@ use crate::live::{ANSWER, Live};
 use crate::programs::{TOOLS, in_tools, ours, words};
 use crate::pty::Screen;
 use crate::reports::{lockable, locked};
-use crate::support::{Dir, ROOTLET, finish};
+use crate::support::{Dir, ROOTLET, finish, send, shell};
 use std::io::Write;
 use std::process::Command;
 
@@ -95,6 +95,49 @@ fn a_parent_that_is_killed_before_anything_is_set_up_takes_the_sandbox_along() {
     }
 }
 
+#[test]
+fn a_parent_that_is_killed_while_the_command_has_to_wait_takes_the_sandbox_along() {
+    for way in ["", "--unshare-pid"] {
+        let (blocks, _release) = Fd::from_test();
+        let (info, reader) = Fd::to_test();
+        let options = format!("--die-with-parent --block-fd {blocks} --info-fd {info} {way}");
+        let mut parent = parent_of(ours(), &in_tools(&options, ANSWER));
+        inherit(&mut parent, &[&blocks, &info]);
+        let mut live = Live::unanswered(parent);
+        drop((blocks, info));
+        await_input(&reader);
+        live.bwrap.kill().unwrap();
+        live.is_killed();
+    }
+}
+
+#[test]
+fn a_parent_in_another_pid_namespace_takes_the_sandbox_along() {
+    for way in ["", "--unshare-pid"] {
+        let mut parent = Command::new("unshare");
+        parent.args(["-Ur", "--pid", "--fork", "--mount-proc"]);
+        let options = format!("--die-with-parent {way}");
+        let line = in_tools(&options, ANSWER);
+        parent.arg(ours().path()).args(line);
+        let mut live = Live::start(parent);
+        live.bwrap.kill().unwrap();
+        live.is_killed();
+    }
+}
+
+#[test]
+fn a_sandbox_whose_bwrap_is_stopped_dies_with_the_parent() {
+    for way in ["", "--unshare-pid"] {
+        let options = format!("--die-with-parent {way}");
+        let mut live = Live::start(parent_of(ours(), &in_tools(&options, ANSWER)));
+        let parent = live.bwrap.id();
+        let bwrap = shell(&format!("cat /proc/{parent}/task/{parent}/children")).ok();
+        send(bwrap.trim().parse().unwrap(), libc::SIGSTOP);
+        live.bwrap.kill().unwrap();
+        live.is_killed();
+    }
+}
+
 // Files.
 
 #[test]
@@ -134,19 +177,6 @@ fn a_destination_does_not_lead_out_of_the_new_root() {
     }
 }
 
-#[test]
-fn places_on_the_host_that_were_made_only_to_cover_something_go_with_the_sandbox() {
-    let dir = Dir::new();
-    let (text, at) = (Fd::text("data"), dir.text());
-    let options = format!(
-        "--unshare-pid --bind {at} /d --tmpfs /d/memory --ro-bind /dev/null /d/null --bind-data {text} /d/data \
-         --bind /usr /d/usr"
-    );
-    let shown = ours().inside(&[&text], &options, "ls /d");
-    assert_eq!(shown, "data\nmemory\nnull\nusr");
-    assert_eq!(dir.names(), ["usr"]);
-}
-
 // Processes.
 
 #[test]
@@ -178,16 +208,19 @@ fn nothing_is_left_when_a_report_cannot_be_written() {
 }
 
 #[test]
-fn nothing_waits_for_ids_when_bwrap_has_been_killed() {
-    let (blocks, _release) = Fd::from_test();
-    let (info, reader) = Fd::to_test();
-    let options = format!("--unshare-user --userns-block-fd {blocks} --info-fd {info}");
-    let words = in_tools(&options, ANSWER);
-    let mut live = Live::unanswered(ours().command(&[&blocks, &info], &words));
-    drop((blocks, info));
-    await_input(&reader);
-    live.bwrap.kill().unwrap();
-    live.is_killed();
+fn nothing_waits_for_ids_when_bwrap_has_been_ended() {
+    for signal in [libc::SIGKILL, libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
+        let (blocks, _release) = Fd::from_test();
+        let (info, reader) = Fd::to_test();
+        let options = format!("--unshare-user --userns-block-fd {blocks} --info-fd {info}");
+        let words = in_tools(&options, ANSWER);
+        let mut live = Live::unanswered(ours().command(&[&blocks, &info], &words));
+        drop((blocks, info));
+        await_input(&reader);
+        send(live.bwrap.id(), signal);
+        assert_eq!(live.status(), None, "{signal}");
+        live.is_killed();
+    }
 }
 
 #[test]

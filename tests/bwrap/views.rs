@@ -1,5 +1,6 @@
 //! In which order views are shown, what the root is, and that the host is as it was.
 
+use crate::live::{ANSWER, Live};
 use crate::programs::{HOST, TOOLS, each, words};
 use crate::support::Dir;
 use std::os::unix::fs::PermissionsExt;
@@ -96,6 +97,23 @@ fn the_root_can_be_hidden_by_a_later_view() {
         );
         let why = "execvp sh: No such file or directory";
         bwrap.refuses_inside(&[], "--tmpfs /", why);
+    });
+}
+
+#[test]
+fn what_covers_a_place_that_another_sandbox_has_made_goes_on_covering_it() {
+    each(|bwrap| {
+        let dir = Dir::new();
+        let at = dir.text();
+        let options = format!("--bind {at} /d --ro-bind /dev/null /d/file --unshare-pid");
+        let mut first = Live::of(bwrap, &[], &options, ANSWER);
+        let script = "read -r line; echo $line; read -r line; \
+                      if echo written >/d/file; then echo open; else echo covered; fi 2>/dev/null";
+        let mut second = Live::of(bwrap, &[], &options, script);
+        first.end();
+        first.status();
+        second.send("on");
+        assert_eq!(second.line().as_deref(), Some("covered"));
     });
 }
 

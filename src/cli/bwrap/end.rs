@@ -4,12 +4,14 @@ use rootlet::error::Error;
 use rootlet::parent::{Companion, Running};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsRawFd, OwnedFd, RawFd};
+use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, Signal, getppid, pidfd_open, set_parent_process_death_signal,
 };
 
 /// Ends everything when the parent ends. It is watched by a descriptor: PR_SET_PDEATHSIG would take the end of the parent's
 /// *thread* for it that has started this process, and say nothing of an end that has been before.
+#[derive(Default)]
 pub struct ParentWatch {
     parent: Option<OwnedFd>,
     /// Whether somebody has typed ^C or ^\ meanwhile.
@@ -17,25 +19,30 @@ pub struct ParentWatch {
 }
 
 impl ParentWatch {
-    pub fn new(parent: Option<Pid>) -> Result<Self, Error> {
-        let watch = |parent| ParentWatch {
-            parent,
-            interrupted: false,
+    /// None stands for a parent in another PID namespace.
+    pub fn of(parent: Option<Pid>) -> Result<Self, Error> {
+        let held = match parent {
+            Some(parent) => pidfd_open(parent, PidfdFlags::empty()),
+            None => Err(Errno::NOSYS),
         };
-        let Some(parent) = parent else {
-            return Ok(watch(None));
-        };
-        match pidfd_open(parent, PidfdFlags::empty()) {
-            // It was still there when its descriptor had been opened, so that it is its own.
-            Ok(held) if getppid() == Some(parent) => Ok(watch(Some(held))),
-            Ok(_) | Err(rustix::io::Errno::SRCH) => Err(Error::broken(
-                "the process that has started this one has ended",
-            )),
+        let (held, signal) = match held {
+            // It was still there when its descriptor had been opened, so that it is its own. One who has been stopped
+            // would not see the descriptor.
+            Ok(held) if getppid() == parent => (Some(held), Signal::CONT),
+            Ok(_) | Err(Errno::SRCH) => {
+                return Err(Error::broken(
+                    "the process that has started this one has ended",
+                ));
+            }
             // Before Linux 5.3, or out of sight.
-            Err(_) => set_parent_process_death_signal(Some(Signal::KILL))
-                .map(|()| watch(None))
-                .map_err(|errno| Error::setup("tie this process to its parent, prctl", errno)),
-        }
+            Err(_) => (None, Signal::KILL),
+        };
+        set_parent_process_death_signal(Some(signal))
+            .map_err(|errno| Error::setup("tie this process to its parent, prctl", errno))?;
+        Ok(ParentWatch {
+            parent: held,
+            interrupted: false,
+        })
     }
 }
 

@@ -121,7 +121,10 @@ fn carry_out(launch: &Launch, parent: Option<Pid>) -> Result<u8, Failure> {
     // Whoever ignores it would not learn how its children end, and bubblewrap's commands do not ignore it either.
     sys::set_signal_disposition(libc::SIGCHLD, libc::SIG_DFL)
         .map_err(|errno| Error::setup("set what SIGCHLD does", errno))?;
-    let mut parent = ParentWatch::new(parent.filter(|_| launch.die_with_parent))?;
+    let mut parent = match launch.die_with_parent {
+        true => ParentWatch::of(parent)?,
+        false => ParentWatch::default(),
+    };
     let facts = Facts::gather(&launch.spec)?;
     let plan = Plan::new(&launch.spec, &facts)?;
     let mut status = Status::open(launch)?;

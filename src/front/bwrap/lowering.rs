@@ -54,7 +54,7 @@ impl Reader {
     }
 
     /// Whether options that are there can be there together.
-    pub(super) fn agree(&self, _caller: &Caller) -> Result<(), Refusal> {
+    pub(super) fn agree(&self) -> Result<(), Refusal> {
         let user = self.has("--unshare-user");
         let try_user = self.unshares("--unshare-user-try");
         let disables = self.has("--disable-userns");

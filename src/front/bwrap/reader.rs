@@ -109,7 +109,7 @@ impl Reader {
         if !self.layers.is_empty() {
             return refused(LAYERS_ALONE);
         }
-        self.agree(caller)?;
+        self.agree()?;
         if command.is_empty() {
             return Err(Refusal::Usage);
         }

@@ -480,7 +480,7 @@ impl Plan {
                     "the first that can be; the variable PWD tells the command which",
                 )
             }
-            Step::AwaitDescriptor { fd } => described(
+            Step::AwaitDescriptor { fd, .. } => described(
                 format!("wait for descriptor {fd}"),
                 format!("poll({fd})"),
                 "poll(2)",

@@ -186,7 +186,7 @@ impl<'a> Views<'a> {
                 self.refuse_on_host(mount, target, "a directory")?;
                 let mode = mode_of("directory", mode.as_deref(), 0o755)?;
                 match self.anywhere {
-                    true => self.make_anywhere(target, mode, Some(mode), false, false),
+                    true => self.make_anywhere(target, mode, Some(mode), false),
                     false => {
                         self.make_parent(target, None)?;
                         let path = self.arena.text(target)?;

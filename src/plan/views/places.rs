@@ -4,7 +4,7 @@ use super::Views;
 use crate::child::step::Step;
 use crate::error::{Error, Result};
 use crate::host::Facts;
-use crate::spec::{Kept, Kernel, Mount, Places, Spec};
+use crate::spec::{Kernel, Mount, Places, Spec};
 use std::path::{Component, Path, PathBuf};
 
 impl Views<'_> {
@@ -22,8 +22,7 @@ impl Views<'_> {
             true if target == Path::new("/") => Ok(()),
             true => {
                 let bits = if is_file { 0o444 } else { 0o755 };
-                let fleeting = only_covers(mount) && !self.in_memory(target);
-                self.make_anywhere(target, bits, mode, is_file, fleeting)
+                self.make_anywhere(target, bits, mode, is_file)
             }
             false => self.make_place(target, is_file),
         }
@@ -33,7 +32,7 @@ impl Views<'_> {
     pub(super) fn make_parent(&mut self, target: &Path, mode: Option<u32>) -> Result<()> {
         match target.parent() {
             Some(parent) if self.anywhere && parent != Path::new("/") => {
-                self.make_anywhere(parent, above(mode), mode, false, false)
+                self.make_anywhere(parent, above(mode), mode, false)
             }
             Some(parent) if !self.anywhere => self.make_place(parent, false),
             _ => Ok(()),
@@ -48,7 +47,6 @@ impl Views<'_> {
         bits: u32,
         mode: Option<u32>,
         file: bool,
-        fleeting: bool,
     ) -> Result<()> {
         let path = self.arena.text(target)?;
         self.lay(Step::MakePlace {
@@ -56,7 +54,6 @@ impl Views<'_> {
             mode: bits,
             above: above(mode),
             file,
-            fleeting,
         });
         Ok(())
     }
@@ -143,17 +140,6 @@ pub fn absolute(path: &Path, facts: &Facts) -> Result<PathBuf> {
     let cwd = facts.cwd.as_deref().ok_or_else(no_name)?;
     // `.` alone adds nothing; `..` is left to the kernel, which knows the symbolic links.
     Ok(cwd.join(path).components().collect())
-}
-
-/// Whether a view only hides what may be there, or shows what is nobody's file on the host: if nothing was there, nothing is to be
-/// there afterwards.
-fn only_covers(mount: &Mount) -> bool {
-    match mount {
-        Mount::Bind { source, .. } => source == Path::new("/dev/null"),
-        Mount::Tmpfs { .. } | Mount::Overlay { .. } | Mount::Kernel { .. } => true,
-        Mount::File { kept, .. } => matches!(kept, Kept::Mounted { .. }),
-        _ => false,
-    }
 }
 
 /// The permission bits of directories that are made above a view: open to all, but to those to whom the view is closed.
