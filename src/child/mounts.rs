@@ -103,6 +103,8 @@ pub fn open_proc(task: &mut Task<'_>, slot: Slot) -> Result<(), Errno> {
         }
         opened => opened?,
     };
+    // As mount(2) would have it, for mountinfo.
+    fsconfig_set_string(borrow(proc.as_raw_fd()), c"source", c"proc")?;
     fsconfig_create(borrow(proc.as_raw_fd()))?;
     let attributes = MountAttrFlags::from_bits_retain(PROC_FLAGS);
     let flags = FsMountFlags::FSMOUNT_CLOEXEC;

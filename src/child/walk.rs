@@ -386,7 +386,8 @@ fn await_descriptor(task: &Task<'_>, fd: sys::RawFd, tied: bool) -> Result<(), E
         PollFd::from_borrowed_fd(borrow(fd), PollFlags::IN),
         PollFd::from_borrowed_fd(life, PollFlags::empty()),
     ];
-    let watched = awaited.get_mut(..1 + usize::from(tied)).unwrap_or_default();
+    let count = if tied { 2 } else { 1 };
+    let watched = awaited.get_mut(..count).unwrap_or_default();
     loop {
         match poll(watched, None) {
             Err(Errno::INTR) => continue,

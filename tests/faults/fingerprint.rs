@@ -82,18 +82,28 @@ pub fn take(socket: &str) -> String {
     text
 }
 
-/// init has work of its own when the command has started: until it waits for something.
+/// init has work of its own when the command has started, in which it may wait for others: until it waits for good.
 fn await_init() {
     if std::process::id() == 1 {
         return;
     }
     let end = Instant::now() + Duration::from_secs(1);
-    let waits = || {
+    let looked_at = || {
         let status = fs::read_to_string("/proc/1/status").unwrap_or_default();
-        status.lines().any(|line| line.starts_with("State:\tS"))
+        let waits = status.lines().any(|line| line.starts_with("State:\tS"));
+        let woken = status
+            .lines()
+            .find(|line| line.starts_with("voluntary_ctxt_switches"));
+        waits.then(|| woken.map(str::to_string))
     };
-    while !waits() && Instant::now() < end {
-        std::thread::sleep(Duration::from_micros(200));
+    let mut before = None;
+    while Instant::now() < end {
+        let now = looked_at();
+        if now.is_some() && now == before {
+            return;
+        }
+        before = now;
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
@@ -164,8 +174,9 @@ fn mounts(text: &mut String) {
     for (number, line) in info.lines().enumerate() {
         on_top.insert(point(line), number);
     }
-    let seen = info.lines().enumerate();
-    for (_, line) in seen.filter(|(number, line)| on_top.get(&point(line)) == Some(number)) {
+    // In the order of their points: that in which they were mounted says nothing.
+    for last in on_top.into_values() {
+        let line = info.lines().nth(last).unwrap_or_default();
         let mut words = line.split(' ').skip(2);
         let mut next = || words.next().unwrap_or_default();
         let (device, root, point, options) = (next(), next(), next(), next());

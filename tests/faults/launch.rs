@@ -110,7 +110,13 @@ pub const KINDS: [Kind; 16] = [
         arguments: &[
             "bwrap",
             "--die-with-parent",
-            "--unshare-all",
+            // What --unshare-all makes, without its trying for one.
+            "--unshare-user",
+            "--unshare-pid",
+            "--unshare-net",
+            "--unshare-ipc",
+            "--unshare-uts",
+            "--unshare-cgroup",
             "--ro-bind",
             "/",
             "/",
