@@ -710,10 +710,6 @@ pub const PLACES: &[Row] = &[
     Row {
         place: "inside bwrap without --proc, where /proc is another PID namespace's",
         through: &["bwrap", "--dev-bind", "/", "/", "--unshare-all"],
-        run: Fails(125, &["EACCES", "/proc is that of another PID namespace"]),
-        shut: "id-maps EACCES",
-        causes: "foreign-proc",
-        but: "run, run --net none, run --rootfs DIR, run -t always, sandbox, try",
         ..OPEN
     },
     Row {
