@@ -439,7 +439,7 @@ impl Launch {
     /// What is there that was not there before, or is no more. The supervisor of another container may need a moment to
     /// note that a command in it has ended.
     fn left(&self) -> Vec<String> {
-        let end = Instant::now() + Duration::from_secs(2);
+        let end = Instant::now() + Duration::from_secs(20);
         loop {
             let left = self.changes(&self.files());
             let waits = matches!(self.kind.place, Place::Others(_)) && Instant::now() < end;

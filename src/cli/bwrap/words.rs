@@ -3,6 +3,7 @@
 
 use super::status::Status;
 use rootlet::Plan;
+use rootlet::child::record::Process;
 use rootlet::child::step::{Slot, Step, Text};
 use rootlet::error::{Error, Kind};
 use rootlet::front::bwrap::words_of;
@@ -78,8 +79,21 @@ pub fn of_failure(plan: &Plan, spec: &Spec, status: &Status, error: &Error) -> S
             let path = plan.arena.show(path);
             format!("Can't make symlink at {path}: {}", of_link(status, errno))
         }
+        // The root is attached where it is entered then.
+        Step::Attach { slot, .. } if enters_next(plan, process, number) => {
+            let source = source_of(plan, slot);
+            format!(
+                "Can't bind mount {source} on /: Unable to mount source on destination: {}",
+                answer(errno)
+            )
+        }
         step => of_step(plan, spec, step, errno).unwrap_or_else(|| of_error(error)),
     }
+}
+
+fn enters_next(plan: &Plan, process: Process, number: usize) -> bool {
+    let next = plan.list(process).get(number + 1);
+    next.is_some_and(|entry| matches!(entry.step, Step::EnterRoot { .. }))
 }
 
 /// What was refused outside.
