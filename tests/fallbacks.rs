@@ -11,6 +11,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
+use std::process::Command;
 use support::{Dir, PROGRAMS, ROOTLET, Ran, field, finish, rootfs, rootlet, run};
 
 const NEW: [i64; 5] = [
@@ -23,7 +24,11 @@ const NEW: [i64; 5] = [
 
 /// Runs rootlet with a kernel that has none of these system calls, or refuses them.
 fn run_without(calls: &[i64], errno: i32, arguments: &[&str]) -> Ran {
-    let mut command = rootlet(arguments);
+    finish_without(calls, errno, rootlet(arguments))
+}
+
+/// Runs `command` likewise.
+fn finish_without(calls: &[i64], errno: i32, mut command: Command) -> Ran {
     let filter = filter(calls, errno);
     // SAFETY: system calls; what is allocated is allocated after a fork, for which the C library is prepared.
     unsafe { command.pre_exec(move || install(&filter)) };
@@ -83,6 +88,58 @@ fn a_container_is_the_same_without_the_new_calls() {
         for ((_, name), line) in missed.zip(said) {
             let start = format!("rootlet: note: {name}: ");
             assert!(line.starts_with(&start), "{calls:?} {errno}: {line}");
+        }
+    });
+}
+
+#[test]
+fn bwraps_roots_are_the_same_without_the_new_calls() {
+    let root = rootfs();
+    let hosts = ["--ro-bind", "/", "/"];
+    let own = [
+        &["--ro-bind", root.text(), "/", "--ro-bind", "/usr", "/usr"][..],
+        &["--ro-bind", "/bin", "/bin", "--ro-bind", "/lib", "/lib"],
+        &["--ro-bind-try", "/lib64", "/lib64"],
+    ]
+    .concat();
+    // A device that cannot be used would show that what was taken from the host lost what its surroundings have lost.
+    let script = "echo lost >/dev/null; head -c 2 /dev/zero | wc -c; echo $$; \
+                  for at in / /usr /mnt; do if (: >$at/x) 2>&-; then echo $at; fi; done; \
+                  if ! test /.. -ef /; then echo /..; fi";
+    without_each(|calls, errno| {
+        for views in [&hosts[..], &own] {
+            let mut command = Command::new(ROOTLET);
+            command.args(["bwrap", "--unshare-all"]).args(views);
+            command.args(["--proc", "/proc", "--dev", "/dev", "sh", "-c", script]);
+            let ran = finish_without(calls, errno, command);
+            let seen = (ran.status, &*ran.out, &*ran.err);
+            assert_eq!(seen, (0, "2\n2", ""), "{calls:?} {errno} {views:?}");
+        }
+    });
+}
+
+#[test]
+fn a_later_root_of_bwraps_is_read_only_or_an_error_without_the_new_calls() {
+    let root = rootfs();
+    without_each(|calls, errno| {
+        let mut command = Command::new(ROOTLET);
+        command.args(["bwrap", "--tmpfs", "/", "--ro-bind", root.text(), "/"]);
+        let views = ["usr", "bin", "lib"].map(|name| format!("/{name}"));
+        views.iter().for_each(|path| {
+            command.args(["--ro-bind", path, path]);
+        });
+        command.args(["--ro-bind-try", "/lib64", "/lib64", "sh", "-c"]);
+        command.arg("if (: >/mnt/x) 2>&-; then echo written; else echo read-only; fi");
+        let ran = finish_without(calls, errno, command);
+        let needed = [
+            libc::SYS_mount_setattr,
+            libc::SYS_open_tree,
+            libc::SYS_move_mount,
+        ];
+        if calls.iter().any(|call| needed.contains(call)) {
+            ran.fails(1, &["bwrap: Can't bind mount", "on /: ", "not implemented"]);
+        } else {
+            assert_eq!(ran.ok(), "read-only", "{calls:?} {errno}");
         }
     });
 }

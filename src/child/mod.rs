@@ -116,8 +116,8 @@ pub struct Task<'a> {
     pub detached: bool,
     /// Set to false when the kernel has no mount_setattr(2): trees are then made read-only when they are attached.
     pub sealed: bool,
-    /// Whether the old root is still there, beneath the new one.
-    pub old_root: bool,
+    /// How many old roots lie over the new one, of which no path is to lead into any.
+    pub old_roots: u16,
     /// Whether signal handlers of the calling program are still installed in the new process.
     pub handlers: bool,
     /// Whether [`Slot::JOINED`] is this process itself.

@@ -175,6 +175,10 @@ pub fn attach(
         true => Attributes::NONE,
         false => attributes,
     };
+    // The name of what lies over the root leads to what is under it: nothing would be taken from the right one.
+    if left != Attributes::NONE && path.to_bytes() == b"/" {
+        return Err(Errno::NOSYS);
+    }
     // At hand before it can be covered.
     let list = match left == Attributes::NONE {
         true => None,
@@ -290,17 +294,17 @@ pub fn attach_terminal(task: &Task<'_>, target: Text) -> Result<(), Errno> {
     )
 }
 
-/// Takes the old root away, or puts it off.
+/// Takes every old root away, the one on top first, or puts it off.
 pub fn detach_old_root(task: &mut Task<'_>, last: bool) -> Result<(), Errno> {
-    let now = match last {
-        false => task.detached && task.sealed,
-        true => task.old_root,
-    };
-    task.old_root = !now;
-    match now {
-        true => unmount(c".", UnmountFlags::DETACH),
-        false => Ok(()),
+    let now = last || (task.detached && task.sealed);
+    if !now {
+        return Ok(());
     }
+    while let Some(left) = task.old_roots.checked_sub(1) {
+        unmount(c".", UnmountFlags::DETACH)?;
+        task.old_roots = left;
+    }
+    Ok(())
 }
 
 /// Before Linux 5.2: binds the file behind an open path, by its name in the host's /proc. That is there while the old root lies
@@ -345,10 +349,13 @@ pub fn mount(kind: &CStr, target: &CStr, flags: u32, options: &CStr) -> Result<(
     )
 }
 
-/// The new root: the mount at `path`. The old one then lies at the same place, beneath.
-pub fn enter_root(path: &CStr) -> Result<(), Errno> {
+/// The new root: the mount at `path`. The old one then lies over it, where `..` at the top leads into it.
+pub fn enter_root(task: &mut Task<'_>, path: Text) -> Result<(), Errno> {
+    let path = task.text(path);
     ::rustix::process::chdir(path)?;
-    ::rustix::process::pivot_root(c".", c".")
+    ::rustix::process::pivot_root(c".", c".")?;
+    task.old_roots = task.old_roots.saturating_add(1);
+    Ok(())
 }
 
 /// Takes `attributes` from the mount at `path`, with `recursive` from every mount below it too.

@@ -189,7 +189,7 @@ fn perform(task: &mut Task<'_>, step: Step) -> Result<(), Errno> {
         Step::Chmod { path, mode } => {
             ::rustix::fs::chmod(task.text(path), Mode::from_raw_mode(mode))
         }
-        Step::EnterRoot { path } => mounts::enter_root(task.text(path)),
+        Step::EnterRoot { path } => mounts::enter_root(task, path),
         Step::DetachOldRoot { last } => mounts::detach_old_root(task, last),
         Step::Mount {
             kind,

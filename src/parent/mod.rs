@@ -227,9 +227,7 @@ impl Channels {
             ruleset: ruleset::make(plan, observer)?,
         })
     }
-}
 
-impl Channels {
     /// The launcher's ends.
     fn own_fds(&self) -> [RawFd; 2] {
         [self.life.as_raw_fd(), self.records.as_fd().as_raw_fd()]
@@ -350,7 +348,7 @@ impl<'m> Memory<'m> {
             fell_back: Fallbacks::default(),
             detached: true,
             sealed: true,
-            old_root: true,
+            old_roots: 0,
             handlers: false,
             holds_itself: false,
             init_pid: 0,
