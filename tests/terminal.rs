@@ -367,6 +367,19 @@ fn what_the_shell_does_to_the_terminal_meanwhile_is_not_mistaken_for_its_setting
     assert_eq!(screen.settings(), cooked);
 }
 
+/// To those in a PID namespace, the number of a group that is led from outside is 0.
+#[test]
+fn a_caller_whose_process_group_is_led_from_outside_its_pid_namespace_has_its_settings_all_the_same()
+ {
+    let nested = "exec unshare --user --map-root-user --pid --fork --mount-proc -- \
+                  \"$R\" run -- stty -a";
+    let mut screen = Screen::start_with(&mut script(nested), |settings| {
+        settings.special_codes[SpecialCodeIndex::VINTR] = 0x07;
+    });
+    screen.shows("intr = ^G");
+    assert_eq!(screen.ends().0.code(), Some(0));
+}
+
 /// Nobody would continue what stops in a session without a shell, and so the kernel lets nothing stop there.
 #[test]
 fn where_nobody_could_continue_it_a_container_does_not_stop() {

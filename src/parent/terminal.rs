@@ -24,9 +24,10 @@ pub fn callers_settings() -> Option<(Option<Termios>, Winsize)> {
     Some((settings, tcgetwinsize(terminal).ok()?))
 }
 
-/// Whether the terminal is this process group's to use.
+/// Whether the terminal is this process group's to use. A group whose leader is outside of this PID namespace has the
+/// number 0, which rustix has no value for; both are taken for the same one then, as a shell is not known to be between.
 fn in_front(terminal: BorrowedFd<'_>) -> bool {
-    rustix::termios::tcgetpgrp(terminal) == Ok(rustix::process::getpgrp())
+    nix::unistd::tcgetpgrp(terminal) == Ok(nix::unistd::getpgrp())
 }
 
 fn callers_terminal() -> Option<BorrowedFd<'static>> {

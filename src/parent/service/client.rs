@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::parent::companion::Typed;
 use crate::state::{Call, Process, Received, Reply, Request, processes};
+use nix::sys::socket::sockopt::PeerCredentials;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -51,11 +52,12 @@ pub enum Heard {
 impl Client {
     /// None for somebody who is not this user, or has gone.
     pub fn new(socket: OwnedFd) -> Option<Client> {
-        let peer = rustix::net::sockopt::socket_peercred(&socket).ok()?;
-        if peer.uid != rustix::process::geteuid() {
+        // Not rustix's, which has no value for 0, the pid of a peer outside of this PID namespace.
+        let peer = nix::sys::socket::getsockopt(&socket, PeerCredentials).ok()?;
+        if peer.uid() != rustix::process::geteuid().as_raw() {
             return None;
         }
-        let pid = peer.pid.as_raw_nonzero().get();
+        let pid = peer.pid();
         Some(Client {
             call: Call::accepted(socket),
             peer: processes::identify(pid).unwrap_or(Process { pid: 0, start: 0 }),
