@@ -118,10 +118,14 @@ fn namespaces(text: &mut String) {
 /// and the names that a run has chosen itself are the same in all.
 pub fn normal(text: &str) -> String {
     let devices = host_devices();
+    let pids = format!("namespace pid {:?}\n", fs::read_link("/proc/self/ns/pid"));
+    let in_hosts_pids = text.contains(&pids);
     let lines = text.lines().filter_map(|line| {
         let mut words = line.splitn(3, ' ');
         match (words.next()?, words.next(), words.next()) {
             ("namespace", Some(name), Some(link)) => Some(namespace(name, link)),
+            // They are another matter each time.
+            ("other", Some("processes"), _) if in_hosts_pids => None,
             ("tree", Some(device), _) if devices.iter().any(|it| it == device) => None,
             ("tree", Some(_), Some(rest)) => Some(format!("tree {rest}")),
             _ => Some(without_store(line)),
@@ -354,7 +358,7 @@ fn system(text: &mut String) {
     // The command of an exec has another id each time.
     let own = std::process::id() as i32;
     ids.retain(|&pid| pid != own);
-    // With the host's processes in sight, they are another matter each time.
+    // With the host's /proc in another PID namespace, these are another matter each time.
     ids.truncate(if ids.len() < 10 { 10 } else { 1 });
     let _ = writeln!(text, "other processes {ids:?}");
 }
