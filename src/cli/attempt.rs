@@ -6,7 +6,7 @@ use rootlet::changes::Store;
 use rootlet::error::{Error, Result};
 use rootlet::front::line::Line;
 use rootlet::front::request::{Request, Restart};
-use rootlet::host::look::{Look, ThisMachine};
+use rootlet::host::look::ThisMachine;
 use rootlet::host::mountinfo::MountInfo;
 use rootlet::host::unanswered;
 use rootlet::preset::attempt::{self, Layer, Parts};
@@ -22,8 +22,9 @@ use std::path::{Path, PathBuf};
 pub fn attempt(line: &Line<'_>) -> anyhow::Result<u8> {
     let info = MountInfo::read()?;
     let machine = ThisMachine::default();
-    let found = pieces(info.visible(), &machine);
-    let layers = attempt::layers(&found, |path| machine.is_directory(path));
+    let cwd = unanswered::working_directory()?;
+    let found = pieces(info.visible(), &used(cwd.as_deref()), &machine);
+    let layers = attempt::layers(&found);
     machine.check()?;
     let kept = value(line, "keep");
     let directory = match kept {
@@ -31,7 +32,6 @@ pub fn attempt(line: &Line<'_>) -> anyhow::Result<u8> {
         None => place()?,
     };
 
-    let cwd = unanswered::working_directory()?;
     let parts = parts(&layers, &directory);
     let preset = attempt::preset(&found, &layers, &parts, &directory, cwd.as_deref());
     let views = preset.mounts.len();
@@ -64,6 +64,16 @@ pub fn attempt(line: &Line<'_>) -> anyhow::Result<u8> {
         changes::report(&store, &changed, json)?;
     }
     Ok(status)
+}
+
+/// Where the caller works: what is written there is to be caught, however deep it lies in directories of others.
+fn used(cwd: Option<&Path>) -> Vec<PathBuf> {
+    let named = ["HOME", "TMPDIR"].into_iter().filter_map(std::env::var_os);
+    let named = named.filter_map(|path| Path::new(&path).canonicalize().ok());
+    cwd.map(Path::to_path_buf)
+        .into_iter()
+        .chain(named)
+        .collect()
 }
 
 /// A try ends with a question, or a list.

@@ -9,9 +9,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// How many names are looked at below a directory, before it is taken to hold something to write: to look at more would
-/// take as long as the overlay that might be saved.
-const MOST_NAMES: usize = 40;
+/// How many names are looked at in a directory, before it is taken to be one to write to: to look at more would take as
+/// long as the overlay that might be saved.
+const MOST_NAMES: usize = 400;
 
 /// What a name in a directory stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,17 @@ pub struct DirectoryEntry {
     pub kind: EntryKind,
 }
 
+/// Where in a directory, and right below it, the caller may change something.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changeable {
+    /// The directory itself, or files of the caller's in it; or it cannot be told, since it can be searched and not listed,
+    /// or there is too much to look at.
+    pub itself: bool,
+    /// The directories in it which the caller may write or owns, by name and in any order. None are named where the
+    /// directory itself is the caller's to change.
+    pub directories: Vec<OsString>,
+}
+
 /// Questions about the tree of files, all of them about what the caller may do.
 pub trait Look {
     /// What is in `directory`, in any order, without `.` and `..`.
@@ -55,9 +66,8 @@ pub trait Look {
     /// The size of a regular file in bytes; none when it is no regular file, or gone.
     fn size(&self, file: &Path) -> Option<u64>;
 
-    /// Whether the caller may be able to write anything in `directory` or below: it may write to a file or a
-    /// directory, or a directory cannot be listed but searched, or there is too much to look at.
-    fn may_hold_something_to_write(&self, directory: &Path) -> bool;
+    /// Where in `directory` the caller may change something.
+    fn changeable(&self, directory: &Path) -> Changeable;
 }
 
 /// This machine, as the calling process sees it.
@@ -90,35 +100,47 @@ impl ThisMachine {
         }
     }
 
-    /// Whether `directory` may hold something to write; `left` is how many names may still be looked at. Errors call it
-    /// `path`, which it is or is below.
-    fn may_hold_something(&self, directory: &OwnedFd, path: &Path, left: &mut usize) -> bool {
-        // Access to a directory that can be listed but not searched is refused for every name in it, and rightly so.
-        if self.may(directory, c".", Access::WRITE_OK, path) {
-            return true;
-        }
-        let mut names = Vec::new();
+    /// Whether the caller owns `name`, or may write to it where it is a directory: a file of somebody else's stays theirs.
+    /// `path` is the directory `at`, as errors call it.
+    fn may_change(
+        &self,
+        at: impl AsFd + Copy,
+        name: impl rustix::path::Arg + Copy,
+        kind: FileType,
+        path: &Path,
+    ) -> bool {
+        let stat = rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW);
+        let Some(stat) = self.unanswered.answer("stat", path, stat) else {
+            return false;
+        };
+        let me = rustix::process::geteuid();
+        // Where the mode lets nobody else write, no list of access does (acl(5): its mask is the group's part).
+        let others = stat.st_mode & 0o022 != 0 || me.is_root();
+        stat.st_uid == me.as_raw()
+            || others && kind == FileType::Directory && self.may(at, name, Access::WRITE_OK, path)
+    }
+
+    /// What of the names in `directory`, which errors call `path`, the caller may change.
+    fn changeable_in(&self, directory: &OwnedFd, path: &Path) -> Changeable {
+        let mut found = Changeable::default();
+        let mut looked_at = 0;
         let listed = each_name(directory, |name, kind| {
-            if kind != FileType::Symlink {
-                names.push((name.to_owned(), kind));
+            looked_at += 1;
+            let counts = matches!(kind, FileType::Directory | FileType::RegularFile);
+            if counts && self.may_change(directory, name, kind, path) {
+                match kind {
+                    FileType::Directory => {
+                        let name = OsStr::from_bytes(name.to_bytes());
+                        found.directories.push(name.to_os_string());
+                    }
+                    _ => found.itself = true,
+                }
             }
-            names.len() <= *left
+            looked_at < MOST_NAMES
         });
         let listed = self.unanswered.answer("getdents", path, listed);
-        if listed.is_none() || names.len() > *left {
-            return true;
-        }
-        *left -= names.len();
-        names.iter().any(|(name, kind)| {
-            if *kind != FileType::Directory {
-                return self.may(directory, name, Access::WRITE_OK, path);
-            }
-            let opened = open_in(directory, name);
-            match self.unanswered.answer("openat", path, opened) {
-                Some(below) => self.may_hold_something(&below, path, left),
-                None => self.may(directory, name, Access::EXEC_OK, path),
-            }
-        })
+        found.itself |= listed.is_none() || looked_at == MOST_NAMES;
+        found
     }
 }
 
@@ -166,21 +188,29 @@ impl Look for ThisMachine {
         data.is_file().then_some(data.len())
     }
 
-    fn may_hold_something_to_write(&self, directory: &Path) -> bool {
-        match self.unanswered.answer("open", directory, open(directory)) {
-            Some(fd) => self.may_hold_something(&fd, directory, &mut { MOST_NAMES }),
-            None => self.may_search(directory),
+    fn changeable(&self, directory: &Path) -> Changeable {
+        let only_itself = |itself| Changeable {
+            itself,
+            directories: Vec::new(),
+        };
+        if self.may_change(CWD, directory, FileType::Directory, directory) {
+            return only_itself(true);
+        }
+        let opened = self.unanswered.answer("open", directory, open(directory));
+        let Some(fd) = opened else {
+            return only_itself(self.may_search(directory));
+        };
+        match self.may(&fd, c".", Access::EXEC_OK, directory) {
+            true => self.changeable_in(&fd, directory),
+            // The names in it lead nowhere.
+            false => only_itself(false),
         }
     }
 }
 
 fn open(directory: &Path) -> rustix::io::Result<OwnedFd> {
-    open_in(CWD, directory)
-}
-
-fn open_in(at: impl AsFd, directory: impl rustix::path::Arg) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(at, directory, flags, Mode::empty())
+    rustix::fs::open(directory, flags, Mode::empty())
 }
 
 /// Calls `with` for each name and its type until it says false.

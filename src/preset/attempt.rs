@@ -9,11 +9,6 @@ use crate::spec::{Capability, Missing, Mount, Proc, Spec, User, Without};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-/// Directories that everybody may write, in the hands of root: inside of another overlay they could not be written, since
-/// the kernel would have to give the copy of such a directory to root, whose id is not mapped (EOVERFLOW). The root of an
-/// overlay is not copied.
-const FOR_EVERYBODY: [&str; 3] = ["/var/tmp", "/var/crash", "/run/lock"];
-
 /// An overlay of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layer<'a> {
@@ -24,30 +19,18 @@ pub struct Layer<'a> {
 }
 
 /// The overlays of an attempt, in the order in which they are laid.
-pub fn layers<'a>(found: &'a Pieces, is_there: impl Fn(&Path) -> bool) -> Vec<Layer<'a>> {
-    let mut layers = Vec::new();
-    for piece in &found.pieces {
-        match piece {
-            Piece::Overlay { path } => {
-                layers.push(Layer {
-                    path: path.clone(),
-                    picture: None,
-                });
-                let inside = FOR_EVERYBODY.iter().map(Path::new);
-                let inside = inside.filter(|place| place.starts_with(path) && place != path);
-                layers.extend(inside.filter(|place| is_there(place)).map(|place| Layer {
-                    path: place.to_path_buf(),
-                    picture: None,
-                }));
-            }
-            Piece::Picture { path, holds, .. } => layers.push(Layer {
-                path: path.clone(),
-                picture: Some(holds),
-            }),
-            _ => {}
-        }
-    }
-    layers
+pub fn layers(found: &Pieces) -> Vec<Layer<'_>> {
+    found.pieces.iter().filter_map(layer).collect()
+}
+
+fn layer(piece: &Piece) -> Option<Layer<'_>> {
+    let picture = match piece {
+        Piece::Overlay { .. } => None,
+        Piece::Picture { holds, .. } => Some(holds.as_slice()),
+        _ => return None,
+    };
+    let path = piece.path().to_path_buf();
+    Some(Layer { path, picture })
 }
 
 /// Where the parts of an overlay are.
@@ -88,18 +71,11 @@ pub fn preset(
         as_it_is("/dev".into(), false),
         as_it_is("/sys".into(), false),
     ];
-    let mut rest = layers.iter().zip(parts).peekable();
+    let mut overlays = layers.iter().zip(parts);
     for piece in found.clone().on_a_copy().pieces {
-        let path = piece.path();
-        if !piece.catches_writes() {
-            mounts.push(as_it_is(path.to_path_buf(), true));
-        }
-        // Those for everybody come right after the overlay that they lie in.
-        let is_overlay = matches!(piece, Piece::Overlay { .. });
-        let belongs =
-            |layer: &Layer<'_>| layer.path == path || (is_overlay && layer.path.starts_with(path));
-        while let Some((layer, parts)) = rest.next_if(|(layer, _)| belongs(layer)) {
-            mounts.push(overlay(layer, parts));
+        match piece.catches_writes() {
+            true => mounts.extend(overlays.next().map(|(layer, parts)| overlay(layer, parts))),
+            false => mounts.push(as_it_is(piece.path().to_path_buf(), true)),
         }
     }
     mounts.push(Mount::Mask {
@@ -185,7 +161,7 @@ mod tests {
             pieces,
             uncovered: Vec::new(),
         };
-        let layers = layers(&found, |_| true);
+        let layers = layers(&found);
         let spec = preset(&found, &layers, &parts(&layers), Path::new("/store"), None);
         let shown = |mount: &Mount| match mount {
             Mount::Overlay { target, .. } => format!("overlay {}", target.display()),
@@ -265,20 +241,17 @@ mod tests {
     }
 
     #[test]
-    fn directories_for_everybody_have_overlays_of_their_own() {
+    fn overlays_in_a_directory_of_others_are_laid_over_it() {
         let pieces = vec![
             Piece::Directory { path: "/".into() },
-            overlay_at("/usr"),
+            bind_at("/home"),
+            overlay_at("/home/me"),
             overlay_at("/var"),
+            overlay_at("/var/tmp"),
         ];
         assert_eq!(
             laid(pieces),
-            [
-                "overlay /usr",
-                "overlay /var",
-                "overlay /var/tmp",
-                "overlay /var/crash"
-            ]
+            ["overlay /home/me", "overlay /var", "overlay /var/tmp"]
         );
     }
 }

@@ -1,11 +1,17 @@
 //! Of which overlays a root can be put together, so that every write is caught.
 //!
 //! The kernel refuses an overlay whose lower layer has a locked mount anywhere below it (`clone_private_mount`: EINVAL),
-//! and in a user namespace of one's own every mount that came from outside is locked (mount_namespaces(7)). So there is
-//! one overlay for each largest directory without mounts below, and a skeleton of directories that leads to them.
+//! and in a user namespace of one's own every mount that came from outside is locked (mount_namespaces(7)). So no overlay
+//! reaches further than the largest directories without mounts below, and a skeleton of directories leads to these.
+//!
+//! Nor does the kernel copy a directory or file up whose owner is not mapped (`ovl_copy_up_one`: EOVERFLOW), which are
+//! all of other users: only the overlay's own root need not be copied. So an overlay over a directory of root's catches
+//! what is right in it and the caller's. Where nothing is, there is none, as each takes long to make; but there is one
+//! over each directory in it that is the caller's to write, and over those that lead to places which the caller is known
+//! to use.
 
 use super::layers;
-use crate::host::look::{EntryKind, Look};
+use crate::host::look::{Changeable, EntryKind, Look};
 use crate::host::mountinfo::MountPoint;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -19,12 +25,12 @@ const NOT_OURS: [&str; 3] = ["/proc", "/sys", "/dev"];
 /// One thing to lay. Everything but [`Piece::Overlay`] and [`Piece::Picture`] is read-only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
-    /// An overlay whose lower layer is the host's directory.
+    /// An overlay whose lower layer is the host's directory. Others may follow that lie over directories in it.
     Overlay {
         /// The directory.
         path: PathBuf,
     },
-    /// The host's directory with every mount below it, read-only. Pieces for mounts below may follow.
+    /// The host's directory with every mount below it, read-only. Pieces for mounts and directories below may follow.
     Bind {
         /// The directory.
         path: PathBuf,
@@ -141,8 +147,13 @@ impl Pieces {
 
 /// The pieces that the machine's root is put together from, without /proc, /sys and /dev.
 ///
-/// `mounts` are those that can be seen ([`MountInfo::visible`](crate::host::mountinfo::MountInfo::visible)).
-pub fn pieces<'a>(mounts: impl IntoIterator<Item = &'a MountPoint>, look: &impl Look) -> Pieces {
+/// `mounts` are those that can be seen ([`MountInfo::visible`](crate::host::mountinfo::MountInfo::visible)), and `used` are
+/// directories that the caller uses, however deep they lie: absolute, without symbolic links.
+pub fn pieces<'a>(
+    mounts: impl IntoIterator<Item = &'a MountPoint>,
+    used: &[PathBuf],
+    look: &impl Look,
+) -> Pieces {
     let mut mounts: Vec<_> = mounts
         .into_iter()
         .filter(|mount| !is_not_ours(&mount.path))
@@ -151,6 +162,7 @@ pub fn pieces<'a>(mounts: impl IntoIterator<Item = &'a MountPoint>, look: &impl 
     mounts.sort_by(|a, b| a.path.cmp(&b.path));
     let mut walk = Walk {
         mounts,
+        used,
         look,
         found: Pieces::default(),
     };
@@ -165,6 +177,7 @@ fn is_not_ours(path: &Path) -> bool {
 struct Walk<'a, L> {
     /// Sorted by path.
     mounts: Vec<&'a MountPoint>,
+    used: &'a [PathBuf],
     look: &'a L,
     found: Pieces,
 }
@@ -210,17 +223,45 @@ impl<'a, L: Look> Walk<'a, L> {
             return self.bind(path);
         }
         if path != Path::new("/") && self.below(path).is_empty() {
-            let path = path.to_path_buf();
-            return self.lay(match self.look.may_hold_something_to_write(&path) {
-                true => Piece::Overlay { path },
-                false => Piece::Bind { path },
-            });
+            return self.whole(path);
         }
         if !self.look.may_search(path) {
             // Nothing below can be reached, whatever is mounted there.
             return self.lay(Piece::Bind { path: path.into() });
         }
         self.skeleton(path);
+    }
+
+    /// A directory without mounts below.
+    fn whole(&mut self, path: &Path) {
+        let Changeable {
+            itself,
+            directories,
+        } = self.look.changeable(path);
+        let mut inside: BTreeSet<PathBuf> =
+            directories.iter().map(|name| path.join(name)).collect();
+        for place in self.used {
+            if !place.ancestors().any(|above| inside.contains(above)) {
+                inside.extend(self.topmost_to_write(path, place));
+            }
+        }
+        let path = path.to_path_buf();
+        self.lay(match itself {
+            true => Piece::Overlay { path },
+            false => Piece::Bind { path },
+        });
+        for path in inside {
+            self.lay(Piece::Overlay { path });
+        }
+    }
+
+    /// Of the directories on the way from `path`, which is left out, to `place` the first that the caller may write.
+    fn topmost_to_write(&self, path: &Path, place: &Path) -> Option<PathBuf> {
+        let below = |above: &&Path| above.starts_with(path) && *above != path;
+        let mut way: Vec<&Path> = place.ancestors().take_while(below).collect();
+        way.reverse();
+        let found = way.into_iter().find(|above| self.look.may_write(above));
+        found.map(Path::to_path_buf)
     }
 
     /// The directory as it is. What is mounted below comes with it; what of that catches writes is laid on top.

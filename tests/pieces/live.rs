@@ -1,7 +1,7 @@
 //! This machine.
 
 use crate::support::{Dir, installed, shell, shell_with, skip};
-use rootlet::host::look::{DirectoryEntry, EntryKind, Look, ThisMachine};
+use rootlet::host::look::{Changeable, DirectoryEntry, EntryKind, Look, ThisMachine};
 use rootlet::host::mountinfo::MountInfo;
 use rootlet::preset::pieces::{Piece, Pieces, pieces};
 use std::ffi::OsStr;
@@ -11,7 +11,7 @@ use std::path::Path;
 fn found() -> Pieces {
     let info = MountInfo::read().unwrap();
     assert_eq!(info.skipped, []);
-    pieces(info.visible(), &ThisMachine::default())
+    pieces(info.visible(), &[], &ThisMachine::default())
 }
 
 /// The piece that is seen at `path`.
@@ -168,57 +168,36 @@ fn a_look_tells_what_is_there() {
     assert_eq!(errno.0, libc::ENOENT);
 }
 
-/// Whether a directory with the mode `mode`, in which `prepare` has made things, may hold something to write.
-fn may_hold(mode: u32, prepare: impl FnOnce(&Dir)) -> bool {
+#[test]
+fn whoever_owns_a_directory_may_change_it_whatever_its_mode() {
     let dir = Dir::new();
-    prepare(&dir);
-    let set = |mode| {
-        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(mode)).unwrap();
-    };
-    set(mode);
-    let answer = ThisMachine::default().may_hold_something_to_write(dir.path());
-    set(0o700);
-    answer
+    dir.directory("directory");
+    for mode in [0o700, 0o500, 0o400, 0o100, 0] {
+        let set = |mode| std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(mode));
+        set(mode).unwrap();
+        let found = ThisMachine::default().changeable(dir.path());
+        set(0o700).unwrap();
+        let itself = Changeable {
+            itself: true,
+            directories: Vec::new(),
+        };
+        assert_eq!(found, itself, "{mode:o}");
+    }
 }
 
 #[test]
-fn a_look_tells_where_nothing_can_be_written() {
+fn of_directories_of_others_those_in_them_are_found_that_one_may_write() {
     if crate::support::is_root() {
         return skip("root may write anywhere");
     }
-    let locked = |dir: &Dir| {
-        let file = dir.file("file", "");
-        std::fs::set_permissions(file, PermissionsExt::from_mode(0o400)).unwrap();
-        std::os::unix::fs::symlink(dir.path(), dir.at("link")).unwrap();
-    };
-    let below = |dir: &Dir, mode| {
-        let inner = dir.directory("above/inner");
-        let above = dir.at("above");
-        std::fs::set_permissions(inner, PermissionsExt::from_mode(mode)).unwrap();
-        std::fs::set_permissions(above, PermissionsExt::from_mode(0o500)).unwrap();
-    };
-    // More than are looked at.
-    let many = |dir: &Dir| {
-        for number in 0..1000 {
-            let file = dir.file(&number.to_string(), "");
-            std::fs::set_permissions(file, PermissionsExt::from_mode(0o400)).unwrap();
-        }
-    };
-    assert!(!may_hold(0o500, |_| ()));
-    assert!(!may_hold(0o500, locked));
-    assert!(!may_hold(0o000, |dir| drop(dir.file("file", ""))));
-    // Listed, but not searched: the names lead nowhere.
-    assert!(!may_hold(0o400, |dir| drop(dir.directory("directory"))));
-    assert!(!may_hold(0o500, |dir| below(dir, 0o500)));
-
-    assert!(may_hold(0o700, |_| ()));
-    assert!(may_hold(0o500, |dir| drop(dir.file("file", ""))));
-    assert!(may_hold(0o500, |dir| drop(dir.directory("directory"))));
-    assert!(may_hold(0o500, |dir| below(dir, 0o700)));
-    // Searched, but not listed: who knows.
-    assert!(may_hold(0o500, |dir| below(dir, 0o100)));
-    assert!(may_hold(0o500, many));
-    // Searched, but not listed: who knows.
-    assert!(may_hold(0o100, |_| ()));
-    assert!(!ThisMachine::default().may_hold_something_to_write(Path::new("/nowhere")));
+    let look = |path: &str| ThisMachine::default().changeable(Path::new(path));
+    assert!(look("/tmp").itself);
+    assert_eq!(look("/usr"), Changeable::default());
+    assert_eq!(look("/root"), Changeable::default());
+    assert_eq!(look("/nowhere"), Changeable::default());
+    let var = look("/var");
+    assert!(
+        !var.itself && var.directories.contains(&"tmp".into()),
+        "{var:?}"
+    );
 }

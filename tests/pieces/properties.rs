@@ -54,7 +54,7 @@ impl Machine {
     }
 
     fn pieces(&self) -> Pieces {
-        pieces(self.mounts.visible(), &self.files)
+        pieces(self.mounts.visible(), &[], &self.files)
     }
 
     /// The mount that `path` is in.
@@ -91,7 +91,6 @@ fn node(chance: &mut Chance, directory: bool) -> Node {
         writable: chance.one_in(3),
         shut: false,
         unlisted: directory && chance.one_in(10),
-        more: false,
         taboo: false,
         size: [10, 1 << 20, 1 << 21][chance.below(3)],
     }
@@ -207,7 +206,7 @@ fn no_overlay_has_a_mount_below_it() {
 }
 
 #[test]
-fn no_piece_lies_below_an_overlay_nor_twice_at_a_place_nor_where_others_lay() {
+fn only_overlays_lie_below_an_overlay_and_none_twice_at_a_place_nor_where_others_lay() {
     every(|_, found| {
         let mut places = BTreeSet::new();
         for piece in &found.pieces {
@@ -216,11 +215,11 @@ fn no_piece_lies_below_an_overlay_nor_twice_at_a_place_nor_where_others_lay() {
         }
         let overlays = found.pieces.iter();
         for overlay in overlays.filter(|piece| matches!(piece, Piece::Overlay { .. })) {
-            let mut below = places
-                .iter()
-                .filter(|path| path.starts_with(overlay.path()));
-            assert_eq!(below.next(), Some(&overlay.path()));
-            assert_eq!(below.next(), None);
+            let mut below = found.pieces.iter();
+            let is_other = |piece: &&Piece| {
+                piece.path().starts_with(overlay.path()) && !matches!(piece, Piece::Overlay { .. })
+            };
+            assert_eq!(below.find(is_other), None);
         }
     });
 }
@@ -234,7 +233,11 @@ fn parents_come_before_children_and_have_a_place_for_them() {
             let above = path.ancestors().skip(1).find_map(|place| laid.get(place));
             match above {
                 None => assert_eq!(path, Path::new("/")),
-                Some(Piece::Bind { .. }) => assert!(machine.visible.contains_key(path)),
+                Some(Piece::Bind { .. }) => {
+                    let is_overlay = matches!(piece, Piece::Overlay { .. });
+                    assert!(is_overlay || machine.visible.contains_key(path));
+                }
+                Some(Piece::Overlay { .. }) => assert!(matches!(piece, Piece::Overlay { .. })),
                 Some(Piece::Directory { path: above }) => assert_eq!(path.parent(), Some(&**above)),
                 Some(Piece::Picture {
                     path: above, holds, ..
@@ -261,10 +264,17 @@ fn parents_come_before_children_and_have_a_place_for_them() {
     });
 }
 
+/// Whether an overlay over `top` catches what is written to `path`, or could: the kernel copies only what is the
+/// caller's, and of a new name the directories that lead to it.
+fn could_catch(machine: &Machine, top: &Path, path: &Path) -> bool {
+    let mut way = path.ancestors().take_while(|place| *place != top);
+    way.all(|place| machine.files.0[place].writable)
+}
+
 /// Whether `piece`, which is what is seen at `path`, catches what is written to that file or directory.
-fn catches(piece: &Piece, path: &Path, directory: bool) -> bool {
+fn catches(machine: &Machine, piece: &Piece, path: &Path, directory: bool) -> bool {
     match piece {
-        Piece::Overlay { .. } => true,
+        Piece::Overlay { path: top } => could_catch(machine, top, path),
         Piece::Picture {
             path: place,
             writable,
@@ -281,12 +291,34 @@ fn catches(piece: &Piece, path: &Path, directory: bool) -> bool {
     }
 }
 
-/// Checks that each place that the caller can write to is caught by `found` or told of; says how many there are.
+/// The largest directory without mounts below, but not the root, that `path` is in.
+fn whole<'a>(machine: &Machine, path: &'a Path) -> Option<&'a Path> {
+    let mounts_below = |place: &Path| {
+        let below = |mount: &&PathBuf| mount.starts_with(place) && *mount != place;
+        machine.visible.keys().any(|mount| below(&mount))
+    };
+    let places = path.ancestors().take_while(|place| !mounts_below(place));
+    let is_directory = |place: &&Path| machine.files.0[*place].kind == EntryKind::Directory;
+    places
+        .filter(|place| *place != Path::new("/"))
+        .filter(is_directory)
+        .last()
+}
+
+/// Checks that each place that the caller can write to is caught by `found` or told of, if any overlay there could catch
+/// it; says how many there are.
 fn check_caught(machine: &Machine, found: &Pieces) -> usize {
     let mut checked = 0;
     for (path, node) in &machine.files.0 {
         let directory = node.kind == EntryKind::Directory;
         if !machine.can_write(path, node) || !directory && node.kind != EntryKind::File {
+            continue;
+        }
+        let is_in_reach = |top: &Path| {
+            let first = path.ancestors().find(|place| place.parent() == Some(top));
+            could_catch(machine, top, path) || first == Some(path) && directory
+        };
+        if whole(machine, path).is_some_and(|top| !is_in_reach(top)) {
             continue;
         }
         checked += 1;
@@ -296,7 +328,10 @@ fn check_caught(machine: &Machine, found: &Pieces) -> usize {
         let seen = over
             .max_by_key(|piece| piece.path().components().count())
             .unwrap();
-        assert!(catches(seen, path, directory) || told, "{path:?} {seen:?}");
+        assert!(
+            catches(machine, seen, path, directory) || told,
+            "{path:?} {seen:?}"
+        );
     }
     checked
 }
@@ -306,7 +341,7 @@ fn what_the_caller_can_write_is_caught_or_told_of() {
     let checked = std::cell::Cell::new(0);
     every(|machine, found| checked.set(checked.get() + check_caught(machine, found)));
     let checked = checked.get();
-    assert!(checked > 10_000, "only {checked} were checked");
+    assert!(checked > 8_000, "only {checked} were checked");
 }
 
 #[test]
@@ -343,7 +378,7 @@ fn the_order_of_the_mounts_does_not_matter() {
     every(|machine, found| {
         let mut mounts = machine.mounts.clone();
         mounts.mounts.reverse();
-        let again = pieces(mounts.visible(), &machine.files);
+        let again = pieces(mounts.visible(), &[], &machine.files);
         assert_eq!(*found, again);
     });
 }

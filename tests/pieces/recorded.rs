@@ -1,7 +1,7 @@
 //! A tree of files that is written down, in the place of a machine's.
 
 use rootlet::error::Errno;
-use rootlet::host::look::{DirectoryEntry, EntryKind, Look};
+use rootlet::host::look::{Changeable, DirectoryEntry, EntryKind, Look};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -9,14 +9,12 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
     pub kind: EntryKind,
-    /// `w`: the caller may write to it.
+    /// `w`: the caller may write to it, and owns it if it is a file.
     pub writable: bool,
     /// `!`: nothing in it can be reached.
     pub shut: bool,
     /// `?`: it cannot be listed.
     pub unlisted: bool,
-    /// `+`: it holds directories that are not written down.
-    pub more: bool,
     /// `.`: nothing may be asked of it.
     pub taboo: bool,
     pub size: u64,
@@ -78,7 +76,6 @@ fn parse_line(line: &str) -> (PathBuf, Node) {
         writable: has('w'),
         shut: has('!'),
         unlisted: has('?') || has('!'),
-        more: has('+'),
         taboo: has('.'),
         size,
     };
@@ -116,16 +113,24 @@ impl Look for Recorded {
         (node.kind == EntryKind::File).then_some(node.size)
     }
 
-    fn may_hold_something_to_write(&self, directory: &Path) -> bool {
+    fn changeable(&self, directory: &Path) -> Changeable {
         let Some(node) = self.node(directory).filter(|node| !node.shut) else {
-            return false;
+            return Changeable::default();
         };
-        node.writable
-            || node.more
-            || node.unlisted
-            || self.children(directory).any(|(_, child)| {
-                child.kind == EntryKind::Directory
-                    || child.writable && child.kind == EntryKind::File
-            })
+        let mut found = Changeable {
+            itself: node.writable || node.unlisted,
+            directories: Vec::new(),
+        };
+        if found.itself {
+            return found;
+        }
+        for (path, child) in self.children(directory).filter(|(_, child)| child.writable) {
+            match child.kind {
+                EntryKind::Directory => found.directories.push(path.file_name().unwrap().into()),
+                EntryKind::File => found.itself = true,
+                _ => {}
+            }
+        }
+        found
     }
 }
