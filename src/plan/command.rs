@@ -83,7 +83,7 @@ pub fn list(
 
 /// Has the command join the network when it has done the rest; but before it gives up the power to do so, in another user
 /// namespace.
-pub fn join_network(last: &mut Vec<Step>) {
+pub fn join_network(last: &mut Vec<Step>, joins: [Step; 2]) {
     let leaves = |step: &Step| {
         matches!(
             step,
@@ -91,7 +91,7 @@ pub fn join_network(last: &mut Vec<Step>) {
         )
     };
     let place = last.iter().position(leaves).unwrap_or(last.len());
-    last.splice(place..place, [Step::JoinNetwork, Step::LoopbackUp]);
+    last.splice(place..place, joins);
 }
 
 /// What keeps abstract sockets out of reach, if that is asked for and no network namespace does.

@@ -29,6 +29,7 @@ use crate::seccomp::Instruction;
 use crate::spec::{Capabilities, Limits, Rung, Share, Signals, Spec, Tty, Ulimit};
 use capabilities::Held;
 use confine::{Confinement, Layer};
+use setup::Joiner;
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -310,7 +311,7 @@ impl Plan {
             list: mut setup,
             contents,
             uppers,
-            leaves_network,
+            joiner,
         } = match &held {
             Some(held) => setup::list(spec, facts, &ids, held, has_group, &mut slots, &mut arena)?,
             None => confine::setup(spec, facts, tty, &mut arena)?,
@@ -327,9 +328,13 @@ impl Plan {
         if spec.namespaces && !layer.as_ref().is_some_and(Layer::scopes_sockets) {
             last.splice(..0, command::scope_sockets(spec));
         }
-        if leaves_network {
-            command::join_network(&mut last);
+        let joins = [Step::JoinNetwork, Step::LoopbackUp];
+        match joiner {
+            Some(Joiner::Setup) => setup.extend(joins.map(setup::must)),
+            Some(Joiner::Command) => command::join_network(&mut last, joins),
+            None => {}
         }
+        let leaves_network = joiner == Some(Joiner::Command);
         let init = setup::init_list(spec, facts, tty, leaves_network, &mut arena)?;
         let command = command::list(
             spec,

@@ -74,6 +74,15 @@ pub fn has_clocks(spec: &Spec) -> bool {
     spec.boottime.is_some() || spec.monotonic.is_some()
 }
 
+/// Who joins a network that another process has begun to make: as late as it can be, since it is long in the making.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Joiner {
+    /// Set-up, when it has done the rest.
+    Setup,
+    /// The command, and init after it.
+    Command,
+}
+
 /// What the new process does until it is init or becomes the command, and what that needs.
 #[derive(Default)]
 pub struct Setup {
@@ -83,8 +92,8 @@ pub struct Setup {
     pub contents: Vec<Vec<u8>>,
     /// See [`super::Plan::uppers`].
     pub uppers: Vec<Upper>,
-    /// Whether the command joins the network, and init after it: it may still be in the making.
-    pub leaves_network: bool,
+    /// Who joins the network, if the list does not.
+    pub joiner: Option<Joiner>,
 }
 
 /// What the new process does until it is init or becomes the command.
@@ -164,8 +173,7 @@ pub fn list(
     let (before, after) = laid.split_at(early.unwrap_or(laid.len()));
     list.extend(taken);
     list.extend(before);
-    let waits = meanwhile && (early.is_some() || !joins_late(spec));
-    if waits {
+    if meanwhile && early.is_some() {
         list.push(must(Step::JoinNetwork));
     }
     list.extend(after);
@@ -189,7 +197,11 @@ pub fn list(
             name: arena.text(name)?,
         }));
     }
-    if spec.net == Net::None && (waits || !meanwhile) {
+    let joiner = match meanwhile && early.is_none() {
+        true => Some(joiner(spec)),
+        false => None,
+    };
+    if spec.net == Net::None && joiner.is_none() {
         list.push(must(Step::LoopbackUp));
     }
     list.extend(end(spec, facts, tty, arena)?);
@@ -197,7 +209,7 @@ pub fn list(
         list,
         contents,
         uppers,
-        leaves_network: meanwhile && !waits,
+        joiner,
     })
 }
 
@@ -337,9 +349,12 @@ fn makes_network_meanwhile(spec: &Spec) -> bool {
     spec.net == Net::None && !has_clocks(spec) && !spec.shares(Share::Pid) && !spec.announced
 }
 
-/// Whether the network can be joined when all else is done: where no filter is in the way that init has taken before.
-fn joins_late(spec: &Spec) -> bool {
-    filter::before_the_command(spec).is_empty()
+/// The last who can join the network: no filter may be in the way that init has taken before.
+fn joiner(spec: &Spec) -> Joiner {
+    match filter::before_the_command(spec).is_empty() {
+        true => Joiner::Command,
+        false => Joiner::Setup,
+    }
 }
 
 /// The namespaces that the new process makes, while the launcher writes its id maps: they need capabilities, which it has
