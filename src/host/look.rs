@@ -66,6 +66,9 @@ pub trait Look {
     /// The size of a regular file in bytes; none when it is no regular file, or gone.
     fn size(&self, file: &Path) -> Option<u64>;
 
+    /// Whether `path` has the caller's user and group for owners.
+    fn is_callers(&self, path: &Path) -> bool;
+
     /// Where in `directory` the caller may change something.
     fn changeable(&self, directory: &Path) -> Changeable;
 }
@@ -186,6 +189,14 @@ impl Look for ThisMachine {
             .unanswered
             .answer("lstat", file, file.symlink_metadata())?;
         data.is_file().then_some(data.len())
+    }
+
+    fn is_callers(&self, path: &Path) -> bool {
+        let found = self.unanswered.answer("stat", path, rustix::fs::stat(path));
+        found.is_some_and(|stat| {
+            stat.st_uid == rustix::process::geteuid().as_raw()
+                && stat.st_gid == rustix::process::getegid().as_raw()
+        })
     }
 
     fn changeable(&self, directory: &Path) -> Changeable {

@@ -4,11 +4,11 @@
 //! and in a user namespace of one's own every mount that came from outside is locked (mount_namespaces(7)). So no overlay
 //! reaches further than the largest directories without mounts below, and a skeleton of directories leads to these.
 //!
-//! Nor does the kernel copy a directory or file up whose owner is not mapped (`ovl_copy_up_one`: EOVERFLOW), which are
-//! all of other users: only the overlay's own root need not be copied. So an overlay over a directory of root's catches
-//! what is right in it and the caller's. Where nothing is, there is none, as each takes long to make; but there is one
-//! over each directory in it that is the caller's to write, and over those that lead to places which the caller is known
-//! to use.
+//! Nor does the kernel copy a directory or file up whose user or group is not mapped (`ovl_copy_up_one`: EOVERFLOW), and
+//! mapped are the caller's alone: only the overlay's own root need not be copied. So an overlay over a directory of root's
+//! catches what is right in it and the caller's. Where nothing is, there is none, as each takes long to make; but there is
+//! one over each directory in it that is the caller's to write. On the way to places which the caller is known to use, there
+//! is another wherever the kernel could not copy.
 
 use super::layers;
 use crate::host::look::{Changeable, EntryKind, Look};
@@ -241,9 +241,7 @@ impl<'a, L: Look> Walk<'a, L> {
         let mut inside: BTreeSet<PathBuf> =
             directories.iter().map(|name| path.join(name)).collect();
         for place in self.used {
-            if !place.ancestors().any(|above| inside.contains(above)) {
-                inside.extend(self.topmost_to_write(path, place));
-            }
+            self.lead_to(place, path, itself, &mut inside);
         }
         let path = path.to_path_buf();
         self.lay(match itself {
@@ -255,13 +253,21 @@ impl<'a, L: Look> Walk<'a, L> {
         }
     }
 
-    /// Of the directories on the way from `path`, which is left out, to `place` the first that the caller may write.
-    fn topmost_to_write(&self, path: &Path, place: &Path) -> Option<PathBuf> {
+    /// Adds to the overlays `inside` of the directory `path`, which may be `covered` by one, what is missing for writes to
+    /// be caught in `place`.
+    fn lead_to(&self, place: &Path, path: &Path, covered: bool, inside: &mut BTreeSet<PathBuf>) {
         let below = |above: &&Path| above.starts_with(path) && *above != path;
         let mut way: Vec<&Path> = place.ancestors().take_while(below).collect();
         way.reverse();
-        let found = way.into_iter().find(|above| self.look.may_write(above));
-        found.map(Path::to_path_buf)
+        let mut is_copied = covered;
+        for above in way {
+            let is_laid = inside.contains(above);
+            is_copied = is_laid || is_copied && self.look.is_callers(above);
+            if !is_copied && self.look.may_write(above) {
+                inside.insert(above.to_path_buf());
+                is_copied = true;
+            }
+        }
     }
 
     /// The directory as it is. What is mounted below comes with it; what of that catches writes is laid on top.

@@ -382,3 +382,32 @@ fn the_order_of_the_mounts_does_not_matter() {
         assert_eq!(*found, again);
     });
 }
+
+/// Wherever the caller works.
+#[test]
+fn a_place_that_the_caller_uses_is_caught_however_deep_it_lies_in_directories_of_others() {
+    let mut deep = 0;
+    for seed in 1..=MACHINES {
+        let machine = Machine::new(seed);
+        for (path, node) in &machine.files.0 {
+            if node.kind != EntryKind::Directory || !machine.can_write(path, node) {
+                continue;
+            }
+            let Some(top) = whole(&machine, path) else {
+                continue;
+            };
+            let used = [path.clone()];
+            let found = pieces(machine.mounts.visible(), &used, &machine.files);
+            let over = found.pieces.iter().filter(|p| path.starts_with(p.path()));
+            let seen = over.max_by_key(|piece| piece.path().components().count());
+            let caught = seen.is_some_and(|piece| catches(&machine, piece, path, true));
+            let told = found
+                .uncovered
+                .iter()
+                .any(|(place, _)| path.starts_with(place));
+            assert!(caught || told, "seed {seed}: {path:?} {seen:?}");
+            deep += usize::from(!could_catch(&machine, top, path));
+        }
+    }
+    assert!(deep > 500, "only {deep} lay deep");
+}

@@ -113,6 +113,10 @@ impl Look for Recorded {
         (node.kind == EntryKind::File).then_some(node.size)
     }
 
+    fn is_callers(&self, path: &Path) -> bool {
+        self.node(path).is_some_and(|node| node.writable)
+    }
+
     fn changeable(&self, directory: &Path) -> Changeable {
         let Some(node) = self.node(directory).filter(|node| !node.shut) else {
             return Changeable::default();
