@@ -57,7 +57,7 @@ pub struct Change {
     /// What the upper directory has; none for what was deleted.
     pub after: Option<State>,
     /// What goes with a directory of the host that was deleted or replaced by something else.
-    pub inside: Option<Inside>,
+    pub inside: Option<Box<Inside>>,
     /// The number of the piece that it is in.
     pub(super) piece: usize,
 }
@@ -140,7 +140,7 @@ impl Changes {
             _ => 0,
         };
         for change in &self.list {
-            let inside = change.inside.as_ref();
+            let inside = change.inside.as_deref();
             counts.deleted += inside.map_or(0, |inside| inside.entries);
             counts.bytes_deleted += inside.map_or(0, |inside| inside.bytes);
             match change.kind {
@@ -496,7 +496,7 @@ impl<'a> Walk<'a> {
             && !after.is_some_and(|state| state.is_directory());
         let inside = goes.then(|| {
             let name = path.file_name().unwrap_or_default();
-            measure(self.host.current(), name)
+            Box::new(measure(self.host.current(), name))
         });
         self.changes.list.push(Change {
             path,
