@@ -3,6 +3,7 @@
 use super::unanswered::Unanswered;
 use crate::error::{Errno, Result};
 use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, RawDir};
+use rustix::process::{Gid, Uid};
 use std::ffi::{CStr, OsStr, OsString};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
@@ -74,9 +75,21 @@ pub trait Look {
 }
 
 /// This machine, as the calling process sees it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ThisMachine {
+    user: Uid,
+    group: Gid,
     unanswered: Unanswered,
+}
+
+impl Default for ThisMachine {
+    fn default() -> Self {
+        ThisMachine {
+            user: rustix::process::geteuid(),
+            group: rustix::process::getegid(),
+            unanswered: Unanswered::default(),
+        }
+    }
 }
 
 impl ThisMachine {
@@ -116,10 +129,9 @@ impl ThisMachine {
         let Some(stat) = self.unanswered.answer("stat", path, stat) else {
             return false;
         };
-        let me = rustix::process::geteuid();
         // Where the mode lets nobody else write, no list of access does (acl(5): its mask is the group's part).
-        let others = stat.st_mode & 0o022 != 0 || me.is_root();
-        stat.st_uid == me.as_raw()
+        let others = stat.st_mode & 0o022 != 0 || self.user.is_root();
+        stat.st_uid == self.user.as_raw()
             || others && kind == FileType::Directory && self.may(at, name, Access::WRITE_OK, path)
     }
 
@@ -194,8 +206,7 @@ impl Look for ThisMachine {
     fn is_callers(&self, path: &Path) -> bool {
         let found = self.unanswered.answer("stat", path, rustix::fs::stat(path));
         found.is_some_and(|stat| {
-            stat.st_uid == rustix::process::geteuid().as_raw()
-                && stat.st_gid == rustix::process::getegid().as_raw()
+            stat.st_uid == self.user.as_raw() && stat.st_gid == self.group.as_raw()
         })
     }
 

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -78,7 +78,8 @@ impl MountInfo {
 /// Which mount lies on which, and where. No two mounts have the same parent and the same place.
 struct Tree<'a> {
     root: u32,
-    children: BTreeMap<(u32, &'a Path), u32>,
+    /// By the bytes of the place, which the kernel writes in one way only: they are compared faster than paths.
+    children: BTreeMap<(u32, &'a OsStr), u32>,
 }
 
 impl<'a> Tree<'a> {
@@ -96,7 +97,7 @@ impl<'a> Tree<'a> {
         let children = mounts
             .iter()
             .filter(|m| m.id != root && m.id != m.parent)
-            .map(|m| ((m.parent, m.path.as_path()), m.id))
+            .map(|m| ((m.parent, m.path.as_os_str()), m.id))
             .collect();
         Tree { root, children }
     }
@@ -109,7 +110,7 @@ impl<'a> Tree<'a> {
         let mut steps = 0..=self.children.len();
         let places: Vec<&Path> = path.ancestors().collect();
         for place in places.into_iter().rev() {
-            while let Some(&child) = self.children.get(&(mount, place)) {
+            while let Some(&child) = self.children.get(&(mount, place.as_os_str())) {
                 steps.next()?;
                 mount = child;
             }

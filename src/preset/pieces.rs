@@ -13,7 +13,7 @@
 use super::layers;
 use crate::host::look::{Changeable, EntryKind, Look};
 use crate::host::mountinfo::MountPoint;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -161,6 +161,7 @@ pub fn pieces<'a>(
     // By components, so that what lies below a directory comes right after it.
     mounts.sort_by(|a, b| a.path.cmp(&b.path));
     let mut walk = Walk {
+        places: (mounts.iter().map(|mount| (mount.path.as_os_str(), *mount))).collect(),
         mounts,
         used,
         look,
@@ -177,6 +178,8 @@ fn is_not_ours(path: &Path) -> bool {
 struct Walk<'a, L> {
     /// Sorted by path.
     mounts: Vec<&'a MountPoint>,
+    /// The same, to be found by where they are.
+    places: BTreeMap<&'a OsStr, &'a MountPoint>,
     used: &'a [PathBuf],
     look: &'a L,
     found: Pieces,
@@ -197,8 +200,7 @@ impl<'a, L: Look> Walk<'a, L> {
     }
 
     fn mounted_at(&self, path: &Path) -> Option<&'a MountPoint> {
-        let found = self.mounts.binary_search_by(|m| m.path.as_path().cmp(path));
-        found.ok().map(|number| self.mounts[number])
+        self.places.get(path.as_os_str()).copied()
     }
 
     fn lay(&mut self, piece: Piece) {
