@@ -74,7 +74,9 @@ impl Row {
             true => &[ROOTLET, "run"][..],
             false => &[ROOTLET, "run", "-t", "never"],
         };
-        let look = ["sh", "-c", LOOK];
+        // For so long that the container is listed, or that it is said that it is not.
+        let look = format!("sleep 0.3\n{LOOK}");
+        let look = ["sh", "-c", &look];
         let command = match self.command {
             [] => &look[..],
             command => command,

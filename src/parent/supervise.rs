@@ -435,7 +435,13 @@ impl Supervisor<'_, '_> {
             if !self.relay(&happened[1..]) {
                 return;
             }
-            let harmless = [libc::SIGCHLD, libc::SIGCONT, libc::SIGPIPE, libc::SIGWINCH];
+            let harmless = [
+                libc::SIGCHLD,
+                libc::SIGCONT,
+                libc::SIGPIPE,
+                libc::SIGWINCH,
+                libc::SIGXFSZ,
+            ];
             let asked_to_end = self
                 .read_signals()
                 .iter()
@@ -481,9 +487,9 @@ impl Supervisor<'_, '_> {
             self.companion.asked_to_end();
         }
         match signal {
-            // Not sent to us by anybody: a child of our own, a closed pipe of our own.
+            // Not sent to us by anybody: a child of our own, a closed pipe or a file too large of our own.
             libc::SIGCHLD if from_kernel => return,
-            libc::SIGPIPE if sender == rustix::process::getpid().as_raw_nonzero().get() => return,
+            libc::SIGPIPE | libc::SIGXFSZ if sender == std::process::id() as i32 => return,
             libc::SIGWINCH if self.terminal.is_some() => {
                 return self.terminal.iter().for_each(Terminal::resize);
             }

@@ -196,11 +196,19 @@ fn try_look(pid: i32) -> std::result::Result<Seen, Errno> {
 /// This process.
 ///
 /// # Errors
-/// When /proc does not tell of it.
+/// When /proc does not tell of it; and when it is that of another PID namespace, in which others have the ids of this
+/// one's processes.
 pub fn own() -> Result<Process> {
-    let seen = try_look(std::process::id() as i32);
-    seen.map(|seen| seen.process)
-        .map_err(|errno| Error::setup("look at this process in /proc", errno))
+    let pid = std::process::id() as i32;
+    let failed = |errno| Error::setup("look at this process in /proc", errno);
+    let known = rustix::fs::readlink("/proc/self", Vec::new()).map_err(failed)?;
+    if known.to_bytes() != pid.to_string().as_bytes() {
+        return Err(Error::usage(
+            "/proc is that of another PID namespace, where this process has another id",
+        )
+        .with_hint("mount its own: mount -t proc proc /proc"));
+    }
+    Ok(try_look(pid).map_err(failed)?.process)
 }
 
 /// The name is between parentheses, and may have any of them in it: what follows the last one is numbers.

@@ -710,6 +710,9 @@ pub const PLACES: &[Row] = &[
     Row {
         place: "inside bwrap without --proc, where /proc is another PID namespace's",
         through: &["bwrap", "--dev-bind", "/", "/", "--unshare-all"],
+        run: Less(&[
+            "the container was not listed by `rootlet ps` as it should: /proc is that of another PID namespace",
+        ]),
         ..OPEN
     },
     Row {
@@ -720,7 +723,10 @@ pub const PLACES: &[Row] = &[
     Row {
         place: "inside rootlet run --read-only, where parts of /proc are closed",
         through: &[ROOTLET, "run", "-t", "never", "--read-only", "--"],
-        run: Less(&["mount proc on /proc: Operation not permitted (EPERM)"]),
+        run: Less(&[
+            "mount proc on /proc: Operation not permitted (EPERM)",
+            "the container was not listed by `rootlet ps` as it should: make the directory",
+        ]),
         shut: "proc EPERM",
         causes: "hidden",
         but: "run --net none with less, run --rootfs DIR with less, run -t always with less, run with less, sandbox with less, try with less",
@@ -747,6 +753,9 @@ pub const PLACES: &[Row] = &[
     Row {
         place: "ulimit -f 0",
         make: |_| rlimit(libc::RLIMIT_FSIZE, 0),
+        run: Less(&[
+            "the container was not listed by `rootlet ps` as it should: write details.json",
+        ]),
         ..OPEN
     },
     Row {
