@@ -14,7 +14,9 @@ mod guest;
 mod handshake;
 mod hint;
 mod listener;
+mod memory;
 mod ruleset;
+mod running;
 mod service;
 mod stdio;
 mod supervise;
@@ -29,57 +31,26 @@ pub use clone::{Side, detach};
 pub use companion::{Companion, Typed};
 pub use group::Usage;
 pub use guest::Guest;
+pub use running::{Outcome, Running};
 pub use service::{Listing, Service, details};
 pub use stdio::close_callers;
 pub use supervise::{GRACE, die_of, serve, supervise};
 pub use unlisted::Unlisted;
 
-use stdio::{Pipes, Streams};
+use stdio::Pipes;
 
-use crate::child::record::{Place, Process};
-use crate::child::step::{Fallback, Fallbacks, Slot, Step, Text};
-use crate::child::{Network, Task};
-use crate::error::{Errno, Error, Kind, Result};
+use crate::child::step::{Fallback, Slot};
+use crate::error::{Errno, Error, Result};
 use crate::plan::{ParentStep, Plan};
-use crate::seccomp::Instruction;
-use crate::sys::{self, Processors, RawFd, RawPid, SignalSet, Stack};
+use crate::sys::{self, Processors, RawFd, SignalSet};
 use channel::Channel;
 use clone::FirstProcess;
 use group::Group;
+use memory::Memory;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::Mode;
-use rustix::process::{WaitId, WaitIdOptions};
 use std::borrow::Cow;
-use std::ffi::c_char;
-use std::path::PathBuf;
 use std::time::Duration;
 use upper::Held;
-
-/// Bytes of stack for each process inside: plenty, since what is not touched costs nothing. The deepest that they go is
-/// some 45 KiB, to read a list of mounts on an old kernel.
-const STACK: usize = 128 * 1024;
-
-/// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It exited with this status.
-    Exited(i32),
-    /// This signal ended it.
-    Killed(i32),
-    /// It was ended because its time was over.
-    TimedOut,
-}
-
-impl Outcome {
-    /// The exit status that stands for it: the command's own, 128+n for signal n, 124 for a time limit.
-    pub fn exit_status(self) -> u8 {
-        match self {
-            Outcome::Exited(status) => status as u8,
-            Outcome::Killed(signal) => 128 + signal as u8,
-            Outcome::TimedOut => 124,
-        }
-    }
-}
 
 /// Is told what happens, when it happens.
 pub trait Observer {
@@ -103,31 +74,6 @@ pub trait Observer {
 /// An observer that takes no interest.
 impl Observer for () {
     fn event(&mut self, _: &Plan, _: &Event) {}
-}
-
-/// A container that was started. Dropping it ends the container: the life pipe closes.
-pub struct Running<'a> {
-    plan: Cow<'a, Plan>,
-    /// init, or the command itself where there is no init; as the launcher sees it.
-    pid: RawPid,
-    _process: FirstProcess<'a>,
-    /// The only end of the life pipe that can write; none once the container is to end.
-    life: Option<OwnedFd>,
-    channel: Channel,
-    /// How the first process ended, once it has been waited for.
-    reaped: Option<Outcome>,
-    /// It has told how the command ended, and goes on by itself.
-    left: bool,
-    ready: bool,
-    /// The call that the step needs which fails next.
-    missing: Option<Fallback>,
-    _uppers: Held,
-    streams: Streams,
-    group: Option<Group>,
-    /// What the command is under, where the launcher has made it.
-    ruleset: Option<OwnedFd>,
-    /// The outer side of the command's terminal, which nobody has taken: if it were closed, that would hang up.
-    terminal: Option<OwnedFd>,
 }
 
 /// Starts what `plan` says: makes the new process, writes its id maps and releases it. Set-up goes on inside, in a copy of
@@ -241,124 +187,6 @@ fn life_pipe() -> std::result::Result<(OwnedFd, OwnedFd), rustix::io::Errno> {
     Ok((read, write))
 }
 
-/// What the processes inside work with, besides the plan.
-struct Memory<'m> {
-    slots: Vec<RawFd>,
-    keep: Vec<RawFd>,
-    launchers: Vec<RawFd>,
-    held: Vec<RawFd>,
-    argv: Vec<*const c_char>,
-    script: Vec<*const c_char>,
-    envp: Vec<*const c_char>,
-    contents: Vec<&'m [u8]>,
-    programs: Vec<&'m [Instruction]>,
-    network: Network,
-    stacks: [Vec<u8>; 3],
-}
-
-impl<'m> Memory<'m> {
-    /// `given` is what the plan's steps find open, by slot.
-    fn new(
-        plan: &'m Plan,
-        channels: &Channels,
-        given: &[(Slot, RawFd)],
-        launchers: &[RawFd],
-    ) -> Memory<'m> {
-        let [life, records] = channels.inside.each_ref().map(AsRawFd::as_raw_fd);
-        let mut slots = vec![-1; usize::from(plan.slots)];
-        slots[usize::from(Slot::LIFE.0)] = life;
-        slots[usize::from(Slot::RECORDS.0)] = records;
-        let mut keep = [
-            &plan.pass_fds[..],
-            &plan.callers.consumed,
-            &plan.callers.held,
-            &[life, records],
-        ]
-        .concat();
-        for (slot, pipe) in &channels.pipes.inside {
-            slots[usize::from(slot.0)] = pipe.as_raw_fd();
-            keep.push(pipe.as_raw_fd());
-        }
-        if let Some((slot, ruleset)) = plan.ruleset().zip(channels.ruleset.as_ref()) {
-            slots[usize::from(slot.0)] = ruleset.as_raw_fd();
-            keep.push(ruleset.as_raw_fd());
-        }
-        for &(slot, fd) in given {
-            slots[usize::from(slot.0)] = fd;
-            keep.push(fd);
-        }
-        keep.sort_unstable();
-        Memory {
-            slots,
-            keep,
-            argv: pointers(plan, &plan.argv),
-            script: plan
-                .shell
-                .map_or_else(Vec::new, |shell| script(plan, shell)),
-            envp: pointers(plan, &plan.envp),
-            launchers: [launchers, &channels.own_fds()].concat(),
-            held: [&vec![-1; 4 + plan.locks()], &plan.callers.held[..]].concat(),
-            contents: plan.contents.iter().map(Vec::as_slice).collect(),
-            programs: plan.programs.iter().map(Vec::as_slice).collect(),
-            network: Network::new(),
-            stacks: [(); 3].map(|()| Vec::with_capacity(STACK)),
-        }
-    }
-
-    /// The task of the new process, and its stack. `mask` is the one that the command is to have.
-    fn task<'t>(
-        &'t mut self,
-        plan: &'t Plan,
-        mask: SignalSet,
-        trace: bool,
-    ) -> (Task<'t>, &'t mut Stack) {
-        // The last is the null pointer.
-        let pwd = self.envp.len().checked_sub(2).filter(|_| plan.sets_pwd);
-        let [first, commands, networks] = self.stacks.each_mut().map(Vec::spare_capacity_mut);
-        let task = Task {
-            arena: plan.arena.bytes(),
-            setup: &plan.setup,
-            init: &plan.init,
-            command: &plan.command,
-            candidates: &plan.candidates,
-            argv: &self.argv,
-            script: &mut self.script,
-            envp: &mut self.envp,
-            pwd,
-            slots: &mut self.slots,
-            keep: &self.keep,
-            launchers: &self.launchers,
-            held: &mut self.held,
-            mask,
-            terminal: plan.tty.then(terminal::callers_settings).flatten(),
-            trace,
-            stack: commands,
-            network: &self.network,
-            network_stack: networks,
-            network_pid: 0,
-            contents: &self.contents,
-            filters: plan.filters.each_ref().map(AsRef::as_ref),
-            programs: &self.programs,
-            umask: Mode::empty(),
-            at: 0,
-            processors: None,
-            listener: -1,
-            refused: None,
-            fallbacks: plan.fallbacks,
-            fell_back: Fallbacks::default(),
-            detached: true,
-            sealed: true,
-            old_roots: 0,
-            handlers: false,
-            holds_itself: false,
-            init_pid: 0,
-            command_pid: 0,
-            executed: false,
-        };
-        (task, first)
-    }
-}
-
 /// Writes the id maps of the process that was `made`, and releases it.
 fn release<'a>(
     whole: Cow<'a, Plan>,
@@ -439,19 +267,6 @@ fn makes_pids_inside(plan: &Plan) -> bool {
     plan.clone_flags & libc::CLONE_NEWPID as u64 != 0 && plan.parent.iter().any(joins)
 }
 
-/// The list that execve(2) takes: pointers into the arena, and a null one.
-fn pointers(plan: &Plan, texts: &[Text]) -> Vec<*const c_char> {
-    let strings = texts.iter().map(|&text| plan.arena.get(text).as_ptr());
-    strings.chain([std::ptr::null()]).collect()
-}
-
-/// The arguments of the shell that executes the command: itself, room for the command's path, and what comes after that.
-fn script(plan: &Plan, shell: Text) -> Vec<*const c_char> {
-    let rest = plan.argv.get(1..).unwrap_or_default();
-    let first = [shell, shell];
-    pointers(plan, &[&first, rest].concat())
-}
-
 /// The error for reports that cannot be read.
 fn unread(errno: i32) -> Error {
     Error::setup("read what the container reports, recvmsg", Errno(errno))
@@ -475,312 +290,6 @@ fn named(attempt: String, missing: Option<Fallback>) -> String {
     match missing {
         Some(fallback) => format!("{attempt}: {}", Plan::newer_call(fallback)),
         None => attempt,
-    }
-}
-
-impl Running<'_> {
-    /// The first process inside, init or the command, as the launcher sees it.
-    pub fn pid(&self) -> i32 {
-        self.pid
-    }
-
-    /// Waits for the next thing to happen; none when no process of the set-up or init is left to tell.
-    pub fn next_event(&mut self) -> Option<Event> {
-        let init = (!self.plan.init.is_empty()).then_some(self.pid);
-        let event = self.channel.receive(init)?;
-        self.ready |= matches!(event, Event::Ready | Event::Started { .. });
-        if let Event::Missing(fallback) = event {
-            self.missing = Some(fallback);
-        }
-        Some(event)
-    }
-
-    /// Sends `signal` to the command (to init for it; it arrives when the command has been executed).
-    pub fn signal(&self, signal: i32) {
-        let sent = match &self.life {
-            _ if self.plan.init.is_empty() => sys::kill(self.pid, signal),
-            Some(life) => rustix::io::write(life, &[signal as u8]).map(drop),
-            None => Ok(()),
-        };
-        if let Err(errno) = sent {
-            log::debug!("signal {signal} was not passed on: {}", Errno::from(errno));
-        }
-    }
-
-    /// Ends everything inside, at once (SIGKILL).
-    pub fn kill(&mut self) {
-        drop(self.life.take());
-        // Without a PID namespace nobody but init can end what is inside: the end of the life pipe tells it to, and one that
-        // has been stopped would not see it.
-        let signal = match self.plan.sweeps() {
-            true => libc::SIGCONT,
-            false => libc::SIGKILL,
-        };
-        // The process has not been waited for, so its id is its own.
-        let _ = sys::kill(self.pid, signal);
-    }
-
-    /// [`Running::kill`], and waits until it is done. Somebody who has waited already leaves nothing to be done.
-    fn end(&mut self) {
-        self.kill();
-        if let Err(error) = self.reap() {
-            log::debug!("{error}");
-        }
-    }
-
-    /// Waits until the command has ended. A terminal of the command's own is not read from: a caller that asks for one
-    /// takes [`Event::Terminal`] from [`Running::next_event`].
-    ///
-    /// # Errors
-    /// A step of the set-up that was refused, a set-up that was killed, or a status that went to somebody else: to a
-    /// `waitpid(-1, __WALL)` of the calling program, or, without init, to nobody because the program ignores SIGCHLD.
-    pub fn wait(mut self, observer: &mut dyn Observer) -> Result<Outcome> {
-        while let Some(event) = self.next_event() {
-            observer.event(&self.plan, &event);
-            if let Some(end) = self.ending(&event) {
-                self.tell_usage(observer);
-                return end;
-            }
-            if let Event::Terminal(outer) = event {
-                self.terminal = Some(outer);
-            }
-        }
-        let end = self.silence();
-        self.tell_usage(observer);
-        end
-    }
-
-    /// Tells what the container has used, if a group has counted it.
-    fn tell_usage(&self, observer: &mut dyn Observer) {
-        if let Some(group) = self.group.as_ref().filter(|group| group.is_own()) {
-            observer.event(&self.plan, &Event::Used(group.usage()));
-        }
-    }
-
-    /// What `event` means for the whole, if it is the last that matters. The first process has then been waited for.
-    fn ending(&mut self, event: &Event) -> Option<Result<Outcome>> {
-        match *event {
-            Event::Failed {
-                process,
-                step,
-                errno,
-            } => {
-                self.end();
-                Some(Err(self.failure(process, step, errno)))
-            }
-            Event::Unread(errno) => {
-                self.end();
-                Some(Err(unread(errno)))
-            }
-            Event::Exited(status) => Some(self.ended(Outcome::Exited(status))),
-            Event::Killed(signal) => Some(self.ended(Outcome::Killed(signal))),
-            _ => None,
-        }
-    }
-
-    /// init has told how the command ended.
-    fn ended(&mut self, outcome: Outcome) -> Result<Outcome> {
-        // Known already: who else may have waited for init does not matter. One that goes on is not waited for.
-        self.left = self.plan.lives_on();
-        if !self.left {
-            let _ = self.reap();
-        }
-        if self.ready {
-            Ok(outcome)
-        } else {
-            Err(self.died_in_setup(outcome, None))
-        }
-    }
-
-    /// The reports have ended without an end: the command was executed as process 1 and holds no report any more, or
-    /// set-up or init was killed.
-    fn silence(&mut self) -> Result<Outcome> {
-        let place = self.last_place();
-        let outcome = self.reap()?;
-        match outcome {
-            _ if !self.ready => Err(self.died_in_setup(outcome, place)),
-            // init's own status says nothing of the command's: either init has ended it on our word, by SIGKILL ...
-            Outcome::Exited(_) if !self.plan.init.is_empty() && self.life.is_none() => {
-                Ok(Outcome::Killed(libc::SIGKILL))
-            }
-            // ... or it could not tell, and its status is why.
-            Outcome::Exited(0) if !self.plan.init.is_empty() => Err(Error::broken(
-                "init ended without telling how the command ended",
-            )),
-            Outcome::Exited(errno) if !self.plan.init.is_empty() => Err(Error::setup(
-                "tell how the command ended, write by init",
-                Errno(errno),
-            )),
-            outcome => Ok(outcome),
-        }
-    }
-
-    /// Where the first process is, or was when it died: see [`Place`].
-    fn last_place(&self) -> Option<Place> {
-        // Death comes before the end of the reports is seen, but for the reading of the name it has to be complete.
-        let options = WaitIdOptions::EXITED
-            | WaitIdOptions::NOWAIT
-            | WaitIdOptions::from_bits_retain(libc::__WALL as u32);
-        let _ = rustix::process::waitid(
-            WaitId::Pid(rustix::process::Pid::from_raw(self.pid)?),
-            options,
-        );
-        let name = std::fs::read(format!("/proc/{}/comm", self.pid)).ok()?;
-        Place::from_name(name.trim_ascii_end())
-    }
-
-    /// The error for a process that was killed before it was ready.
-    fn died_in_setup(&self, outcome: Outcome, place: Option<Place>) -> Error {
-        let how = match outcome {
-            Outcome::Killed(signal) => format!(
-                "was killed by {}",
-                crate::plan::describe::signal_name(signal)
-            ),
-            _ => "ended".to_string(),
-        };
-        let error = Error::broken(match place {
-            None => format!("the process that was to become the command {how} before its exec"),
-            Some(Place { process, step }) => {
-                let name = crate::plan::explain::process_name(process);
-                let at = match self.plan.list(process).get(step) {
-                    Some(entry) => format!(": {}", self.plan.describe(entry.step).attempt),
-                    None => String::new(),
-                };
-                format!("the {name} process {how} at its step {}{at}", step + 1)
-            }
-        });
-        match outcome {
-            Outcome::Killed(signal) if !self.plan.is_trial() => hint::add_killed(error, signal),
-            _ => error,
-        }
-    }
-
-    /// The error for a step that was refused inside.
-    fn failure(&self, process: Process, number: usize, errno: i32) -> Error {
-        let Some(entry) = self.plan.list(process).get(number) else {
-            return Error::setup(format!("step {number} inside"), Errno(errno));
-        };
-        let attempt = named(self.plan.describe(entry.step).attempt, self.missing);
-        let error = Error::setup(attempt, Errno(errno));
-        let kind = match (entry.step, errno) {
-            (Step::Exec, libc::ENOENT | libc::ENOTDIR) => Kind::NotFound,
-            (Step::Exec, _) => Kind::NotExecutable,
-            _ => Kind::Setup,
-        };
-        match self.plan.is_trial() {
-            true => error,
-            false => hint::add(error.of_kind(kind), &self.plan, entry.step, self.missing),
-        }
-    }
-
-    /// After a failure outside: if the new process has failed too, then its cause is the true one.
-    fn childs_cause(&mut self) -> Option<Error> {
-        self.end();
-        loop {
-            match self.next_event()? {
-                Event::Failed {
-                    process,
-                    step,
-                    errno,
-                } => return Some(self.failure(process, step, errno)),
-                Event::Unread(_) => return None,
-                _ => {}
-            }
-        }
-    }
-
-    /// Waits for the first process, once. It sends no SIGCHLD, so that `__WALL` is needed.
-    fn reap(&mut self) -> Result<Outcome> {
-        if let Some(outcome) = self.reaped {
-            return Ok(outcome);
-        }
-        let outcome = loop {
-            let options = rustix::process::WaitOptions::from_bits_retain(libc::__WALL as u32);
-            match rustix::process::waitpid(rustix::process::Pid::from_raw(self.pid), options) {
-                Ok(Some((_, status))) => {
-                    match (status.exit_status(), status.terminating_signal()) {
-                        (Some(status), _) => break Outcome::Exited(status),
-                        (_, Some(signal)) => break Outcome::Killed(signal),
-                        _ => {}
-                    }
-                }
-                Ok(None) | Err(rustix::io::Errno::INTR) => {}
-                // Somebody else in this program has waited for every child, or it ignores SIGCHLD and there is no init:
-                // an exec makes a process one that sends it, and the kernel then keeps no status for anybody.
-                Err(errno) => return Err(Error::setup("wait for the container", errno)),
-            }
-        };
-        self.reaped = Some(outcome);
-        Ok(outcome)
-    }
-
-    /// Where its control group is, if it has one.
-    pub fn group_path(&self) -> Option<PathBuf> {
-        self.group.as_ref().map(|group| group.path().to_path_buf())
-    }
-
-    /// What it does.
-    pub fn plan(&self) -> &Plan {
-        &self.plan
-    }
-
-    /// The ruleset that the command is under, if it is and has come so far.
-    pub fn ruleset(&self) -> Option<BorrowedFd<'_>> {
-        self.ruleset.as_ref().map(AsFd::as_fd)
-    }
-
-    /// Waits until the command has been executed, and returns its process id, as the launcher sees it. Only once: there is
-    /// one such moment.
-    ///
-    /// # Errors
-    /// When it cannot be executed: see [`Running::wait`].
-    pub fn await_start(&mut self) -> Result<i32> {
-        loop {
-            let Some(event) = self.next_event() else {
-                return match self.ready && self.plan.init.is_empty() {
-                    true => Ok(self.pid),
-                    false => Err(self.silence().err().unwrap_or_else(|| {
-                        Error::broken("the command has ended before it was known that it runs")
-                    })),
-                };
-            };
-            if let Some(end) = self.ending(&event) {
-                return Err(end
-                    .err()
-                    .unwrap_or_else(|| Error::broken("the command has ended")));
-            }
-            match event {
-                Event::Started { pid, .. } => return Ok(pid),
-                Event::Ruleset(ruleset) => self.ruleset = Some(ruleset),
-                Event::Terminal(outer) => self.terminal = Some(outer),
-                _ => {}
-            }
-        }
-    }
-
-    /// Descriptors that the launcher has open for the container; none where there are more than the two that it always has.
-    fn own_fds(&self) -> Option<Vec<RawFd>> {
-        let plan = self.plan();
-        let more =
-            plan.tty || !plan.uppers.is_empty() || !plan.pipes.is_empty() || self.group.is_some();
-        let life = self.life.as_ref().filter(|_| !more)?;
-        Some(vec![life.as_raw_fd(), self.channel_fd().as_raw_fd()])
-    }
-
-    fn channel_fd(&self) -> BorrowedFd<'_> {
-        self.channel.as_fd()
-    }
-}
-
-impl Drop for Running<'_> {
-    /// Ends what still runs. What it wrote to is cleared up after that.
-    fn drop(&mut self) {
-        if self.reaped.is_none() && !self.left {
-            self.end();
-            // A command that is not yet executed has this memory too, and dies a moment after the process that started it:
-            // in a container that is joined nothing else waits for it. It holds the reports until then.
-            while self.next_event().is_some() {}
-        }
     }
 }
 

@@ -3,21 +3,19 @@
 mod caller;
 mod client;
 pub mod details;
+mod end;
 mod pause;
+mod restart;
 
 use super::companion::{Companion, Typed};
-use super::supervise::ENDING;
-use super::{Event, Outcome, Running};
+use super::{Event, Running};
 use crate::child::record as inside;
 use crate::child::step::Fallback;
 use crate::error::{Errno, Error, Result};
 use crate::plan::Plan;
 use crate::spec::Spec;
 use crate::state::log::{self, Writer};
-use crate::state::{
-    End, Held, Name, Process, Record, Reply, Request, Status, milliseconds, processes,
-};
-use crate::sys::{self, SignalSet};
+use crate::state::{Held, Name, Process, Record, Reply, Request, Status, milliseconds, processes};
 use caller::Caller;
 use client::{Client, Heard};
 use rustix::event::{PollFd, PollFlags};
@@ -25,18 +23,10 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::net::SocketFlags;
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 /// How many may ask at a time.
 const MOST_CLIENTS: usize = 256;
-
-/// How long it is waited at the end for those who have not yet read what the command has written.
-const LAST_WORDS: Duration = Duration::from_secs(2);
-
-/// How often the end of a container is written down, or its folder removed, where that is refused; and how long is waited
-/// between.
-const LAST_ATTEMPTS: u32 = 10;
-const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);
 
 /// What a container is called, and how it is kept.
 #[derive(Clone, Debug, Default)]
@@ -147,88 +137,6 @@ impl<'s> Service<'s> {
     /// Whether somebody has asked for its end.
     pub fn is_stopping(&self) -> bool {
         self.stopping
-    }
-
-    /// The container will be started again: nobody is told that it has ended. Waits for `delay`, and serves meanwhile;
-    /// less if it is to be stopped.
-    ///
-    /// # Errors
-    /// When waiting is refused.
-    pub fn restart_after(&mut self, delay: Duration) -> Result<()> {
-        self.record.status = Status::Created;
-        self.record.restarts += 1;
-        self.record.group = None;
-        self.record.execs.clear();
-        self.ruleset = None;
-        self.note(Self::write);
-        let set = SignalSet::of(&ENDING);
-        let mask = sys::set_signal_mask(set);
-        let waited = self.wait_until(Instant::now() + delay, set);
-        sys::set_signal_mask(mask);
-        waited
-    }
-
-    /// Serves until then, or until it is to be stopped.
-    fn wait_until(&mut self, until: Instant, ending: SignalSet) -> Result<()> {
-        let signals = sys::signalfd(ending)
-            .map_err(|errno| Error::setup("open a descriptor for signals", errno))?;
-        while !self.stopping && Instant::now() < until {
-            let left = until.saturating_duration_since(Instant::now());
-            let mut polled = Companion::wanted(self);
-            polled.push(PollFd::new(&signals, PollFlags::IN));
-            match rustix::event::poll(&mut polled, Some(&super::timespec(left))) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(errno) => {
-                    return Err(Error::setup(
-                        "wait to start the container again, poll",
-                        errno,
-                    ));
-                }
-            }
-            let happened: Vec<PollFlags> = polled.iter().map(PollFd::revents).collect();
-            drop(polled);
-            let (happened, asked) = happened.split_at(happened.len() - 1);
-            if asked[0].contains(PollFlags::IN) {
-                // Taken, so that it is not there when it is no longer blocked.
-                let _ = rustix::io::read(&signals, &mut [0u8; 128]);
-                self.stopping = true;
-            }
-            self.serve(None, happened);
-        }
-        Ok(())
-    }
-
-    /// The container has ended for good: tells all who wait, writes it down, or removes what was known of it.
-    ///
-    /// # Errors
-    /// When that cannot be done. All who wait have been told.
-    pub fn end(mut self, outcome: &Result<Outcome>) -> Result<()> {
-        let end = end_of(outcome);
-        self.close_log();
-        let reply = Reply::Ended(end.clone());
-        self.last_words(&reply);
-        let ended = milliseconds(SystemTime::now());
-        self.record.status = Status::Exited { ended, end };
-        self.record.execs.clear();
-        let started = self.on_start.is_none() || outcome.is_ok();
-        // Who asked for a detached container that could not be started is told so, and has no name for it.
-        let remove = self.listing.remove || self.forsaken.is_some() || !started;
-        let mut done = match remove {
-            true => at_last(|| self.held.remove()),
-            false => at_last(|| self.held.write(&self.record)),
-        };
-        // It can be over before the caller has told of it.
-        if !remove && self.caller.take().is_some_and(|caller| !caller.has_told()) {
-            done = at_last(|| self.held.remove());
-        }
-        // Who has called meanwhile is told too, and is not to take this for a supervisor that was killed.
-        let told = std::mem::take(&mut self.clients);
-        self.accept();
-        self.clients.iter_mut().for_each(Client::wait);
-        self.last_words(&reply);
-        self.clients.iter_mut().for_each(Client::hear_no_more);
-        drop(told);
-        done
     }
 
     fn write(&mut self) -> Result<()> {
@@ -467,23 +375,6 @@ impl<'s> Service<'s> {
             self.note(Self::write);
         }
     }
-
-    /// Tells those who wait and those who are attached how it has ended.
-    fn last_words(&mut self, reply: &Reply) {
-        let until = Instant::now() + LAST_WORDS;
-        self.clients.iter_mut().for_each(|client| client.end(reply));
-        while self.clients.iter().any(Client::is_behind) && Instant::now() < until {
-            let left = until.saturating_duration_since(Instant::now());
-            let mut polled: Vec<PollFd<'_>> = self.clients.iter().map(Client::wanted).collect();
-            let ready = rustix::event::poll(&mut polled, Some(&super::timespec(left)));
-            drop(polled);
-            if !matches!(ready, Ok(1..) | Err(rustix::io::Errno::INTR)) {
-                return;
-            }
-            self.clients.iter_mut().for_each(Client::pass);
-            self.clients.retain(Client::is_open);
-        }
-    }
 }
 
 impl Companion for Service<'_> {
@@ -601,38 +492,4 @@ fn listen(held: &Held, listing: &Listing) -> Result<(OwnedFd, Option<Writer>)> {
     let refused = |error| Error::setup("make the container's log", error);
     let log = listing.detached.then(writer).transpose();
     Ok((listener, log.map_err(refused)?))
-}
-
-/// Does what is done last, once more if the kernel refuses it: a disk may be full for a moment, and nobody comes after
-/// this process who would do it.
-fn at_last(mut done: impl FnMut() -> Result<()>) -> Result<()> {
-    for _ in 1..LAST_ATTEMPTS {
-        match done() {
-            Err(error) if error.errno.is_some() => std::thread::sleep(BETWEEN_ATTEMPTS),
-            done => return done,
-        }
-    }
-    done()
-}
-
-fn end_of(outcome: &Result<Outcome>) -> End {
-    let end = End::default();
-    match outcome {
-        Ok(Outcome::Exited(code)) => End {
-            code: Some(*code),
-            ..end
-        },
-        Ok(Outcome::Killed(signal)) => End {
-            signal: Some(*signal),
-            ..end
-        },
-        Ok(Outcome::TimedOut) => End {
-            timed_out: true,
-            ..end
-        },
-        Err(error) => End {
-            error: Some(error.to_string()),
-            ..end
-        },
-    }
 }

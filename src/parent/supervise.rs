@@ -3,11 +3,12 @@
 use super::companion::{Companion, Typed};
 use super::group::Group;
 use super::listener::Listener;
+use super::memory::Memory;
 use super::stdio::Streams;
 use super::terminal::{Keeper, Terminal};
 use super::upper::Held;
 use super::{
-    Channels, Event, Memory, Observer, Outcome, Running, clone, join_namespaces, makes_pids_inside,
+    Channels, Event, Observer, Outcome, Running, clone, join_namespaces, makes_pids_inside,
     refused, release, run_anywhere, timespec,
 };
 use crate::error::{Error, Result};
