@@ -1,7 +1,9 @@
 //! One error type for the whole library, with one [`Display`](std::fmt::Display).
 #![forbid(unsafe_code)]
 
+use std::ffi::OsString;
 use std::fmt;
+use std::path::PathBuf;
 
 /// A specialised result: everything that can fail here fails with [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
@@ -21,6 +23,19 @@ pub enum Kind {
     NotFound,
 }
 
+/// What a failure is about, for a front whose dialect has words of its own for it: the [`Error::step`] is for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A file or directory of the host, which is to be seen inside, cannot be found.
+    Source(PathBuf),
+    /// What a file inside is to hold cannot be read.
+    Content(PathBuf),
+    /// The name of the host inside.
+    Hostname(OsString),
+    /// A step of the launcher's, by its number in [`Plan::parent`](crate::Plan::parent).
+    Launcher(usize),
+}
+
 /// A failure, said once: what was attempted, with its arguments, the kernel's answer, and what can be done about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
@@ -32,6 +47,8 @@ pub struct Error {
     pub errno: Option<i32>,
     /// What the user can do, where the cause is known.
     pub hint: Option<String>,
+    /// What it is about, where that has a name.
+    pub subject: Option<Box<Subject>>,
 }
 
 impl Error {
@@ -56,6 +73,7 @@ impl Error {
             step: step.into(),
             errno,
             hint: None,
+            subject: None,
         }
     }
 
@@ -68,6 +86,12 @@ impl Error {
     /// The same error with a hint.
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same error, with what it is about.
+    pub fn about(mut self, subject: Subject) -> Self {
+        self.subject = Some(Box::new(subject));
         self
     }
 

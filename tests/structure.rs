@@ -121,7 +121,7 @@ fn l8_signals_by_number_go_only_to_whom_the_sender_holds() {
     let places = [
         ("child/init.rs", 2),
         ("parent/listener.rs", 1),
-        ("parent/mod.rs", 2),
+        ("parent/running.rs", 2),
         ("parent/supervise.rs", 3),
     ];
     let mut found: Vec<(String, usize)> = files(&source())

@@ -1,7 +1,7 @@
 //! What the views of a spec have on the host.
 
 use super::unanswered;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Subject};
 use crate::spec::{Content, Mount, Places, Root, Spec};
 use std::fs::File;
 use std::io::Read;
@@ -69,6 +69,7 @@ impl Source {
         let look = || Ok((name.read_link()?, name.metadata()?));
         let (path, data) = look().map_err(|error: std::io::Error| {
             Error::setup(format!("find what {} holds", name.display()), error)
+                .about(Subject::Source(name.to_path_buf()))
         })?;
         Ok(Source::Held {
             path,
@@ -92,6 +93,9 @@ impl Source {
     }
 }
 
+/// Why a layer cannot be one that is not there.
+pub const NOT_THERE: &str = "is not there on the host";
+
 /// The descriptor whose name in /proc this is.
 pub fn descriptor_of(path: &Path) -> Option<i32> {
     let number = path.strip_prefix("/proc/self/fd").ok()?.to_str()?;
@@ -103,7 +107,7 @@ fn layers<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Result<Source> {
     let mut first = Source::Missing;
     for path in paths {
         let why = match Source::at(path)? {
-            Source::Missing => "is not there on the host",
+            Source::Missing => NOT_THERE,
             found @ Source::Directory { .. } => {
                 if first == Source::Missing {
                     first = found;
@@ -133,10 +137,11 @@ fn content_of(target: &Path, content: &Content) -> Result<Source> {
     };
     let failed = |error: std::io::Error| {
         let step = format!("read the content of {} from {from}", target.display());
-        match error.raw_os_error() {
+        let error = match error.raw_os_error() {
             Some(_) => Error::setup(step, error),
             None => Error::usage(format!("{step}: {error}")),
-        }
+        };
+        error.about(Subject::Content(target.to_path_buf()))
     };
     Ok(Source::Content(read.map_err(failed)?))
 }

@@ -40,7 +40,7 @@ pub use unlisted::Unlisted;
 use stdio::Pipes;
 
 use crate::child::step::{Fallback, Slot};
-use crate::error::{Errno, Error, Result};
+use crate::error::{Errno, Error, Result, Subject};
 use crate::plan::{ParentStep, Plan};
 use crate::sys::{self, Processors, RawFd, SignalSet};
 use channel::Channel;
@@ -278,7 +278,10 @@ fn refused(plan: &Plan, step: ParentStep, errno: impl Into<Errno>) -> Error {
     // Only a call that is new may be missing; clone(2), which is tried after it if it may be, is not.
     let missing = (errno == Errno(libc::ENOSYS) && matches!(step, ParentStep::Clone { .. }))
         .then_some(Fallback::Clone3);
-    let error = Error::setup(named(plan.describe_parent(step).attempt, missing), errno);
+    let mut error = Error::setup(named(plan.describe_parent(step).attempt, missing), errno);
+    if let Some(number) = plan.parent.iter().position(|entry| *entry == step) {
+        error = error.about(Subject::Launcher(number));
+    }
     match plan.is_trial() {
         true => error,
         false => hint::add_parent(error, step, missing),

@@ -23,7 +23,7 @@ pub use arena::Arena;
 
 use crate::child::record::Process;
 use crate::child::step::{Entry, Fallback, Fallbacks, Slot, Step, Text};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Subject};
 use crate::host::Facts;
 use crate::seccomp::Instruction;
 use crate::spec::{Capabilities, Limits, Rung, Share, Signals, Spec, Tty, Ulimit};
@@ -478,9 +478,8 @@ fn refuse(spec: &Spec, facts: &Facts) -> Result<()> {
             ));
         }
         if name.is_empty() || name.len() > 64 {
-            return Err(Error::usage(format!(
-                "host name {name:?} is not 1 to 64 bytes long"
-            )));
+            let wrong = Error::usage(format!("host name {name:?} is not 1 to 64 bytes long"));
+            return Err(wrong.about(Subject::Hostname(name.clone())));
         }
     }
     Ok(())

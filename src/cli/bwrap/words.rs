@@ -5,7 +5,7 @@ use super::status::Status;
 use rootlet::Plan;
 use rootlet::child::record::Process;
 use rootlet::child::step::{Slot, Step, Text};
-use rootlet::error::{Error, Kind};
+use rootlet::error::{Error, Kind, Subject};
 use rootlet::front::bwrap::words_of;
 use rootlet::plan::ParentStep;
 use rootlet::spec::Spec;
@@ -20,33 +20,22 @@ fn answer(errno: i32) -> String {
 pub fn of_error(error: &Error) -> String {
     let step = &error.step;
     let answer = error.errno.map_or_else(|| step.clone(), answer);
-    if let Some(rest) = step.strip_prefix("read the content of ")
-        && let Some((target, _)) = rest.split_once(" from descriptor ")
-    {
-        return format!("Can't write data to file {target}: {answer}");
-    }
-    if let Some(rest) = step.strip_prefix("find what ") {
-        let path = rest.strip_suffix(" holds").unwrap_or(rest);
-        return format!("Can't find source path {path}: {answer}");
-    }
-    if let Some(rest) = step.strip_suffix(" is not there on the host")
-        && let Some((_, path)) = rest.rsplit_once(": ")
-    {
-        return format!(
-            "Can't find source path {path}: {}",
-            self::answer(libc::ENOENT)
-        );
+    match error.subject.as_deref() {
+        Some(Subject::Content(target)) => {
+            return format!("Can't write data to file {}: {answer}", target.display());
+        }
+        Some(Subject::Source(path)) => {
+            let answer = self::answer(error.errno.unwrap_or(libc::ENOENT));
+            return format!("Can't find source path {}: {answer}", path.display());
+        }
+        Some(Subject::Hostname(name)) => {
+            let answer = self::answer(libc::EINVAL);
+            return format!("Can't set hostname to {}: {answer}", name.display());
+        }
+        _ => {}
     }
     if error.kind == Kind::NotFound {
         return format!("execvp : {}", self::answer(libc::ENOENT));
-    }
-    if let Some(name) = step.strip_prefix("host name ") {
-        let name = name.split(" is not 1 to 64").next().unwrap_or_default();
-        let name = name.trim_matches('"');
-        return format!(
-            "Can't set hostname to {name}: {}",
-            self::answer(libc::EINVAL)
-        );
     }
     let mut letters = step.chars();
     let first = letters.next().into_iter().flat_map(char::to_uppercase);
@@ -101,12 +90,12 @@ fn of_launcher(plan: &Plan, error: &Error) -> String {
     let Some(errno) = error.errno else {
         return of_error(error);
     };
-    let is = |step: &ParentStep| {
-        let attempt = plan.describe_parent(*step).attempt;
-        error.step.starts_with(&attempt)
+    let step = match error.subject.as_deref() {
+        Some(Subject::Launcher(number)) => plan.parent.get(*number),
+        _ => None,
     };
     let answer = answer(errno);
-    match plan.parent.iter().find(|step| is(step)) {
+    match step {
         Some(ParentStep::JoinNamespace { flag, .. }) => match (*flag, errno) {
             (libc::CLONE_NEWPID, _) => format!("Setting pidns failed: {answer}"),
             (_, libc::EINVAL) => "Joining the specified user namespace failed, it might not be a descendant of the current user namespace.".into(),
