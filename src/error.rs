@@ -32,6 +32,8 @@ pub enum Subject {
     Content(PathBuf),
     /// The name of the host inside.
     Hostname(OsString),
+    /// init was ended by this signal when it could not yet tell whether the command was executed.
+    KilledInit(i32),
     /// A step of the launcher's, by its number in [`Plan::parent`](crate::Plan::parent).
     Launcher(usize),
 }

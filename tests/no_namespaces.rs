@@ -166,8 +166,9 @@ fn devices_can_be_used_and_a_device_is_a_volume() {
         bare(&["--read-only"], &["sh", "-c", script]).ok(),
         "2\n1\nopen"
     );
-    let ran = bare(&["--read-only"], &["sh", "-c", ": >/dev/shm/x"]);
-    ran.fails(2, &["/dev/shm/x: Permission denied"]);
+    let name = format!("/dev/shm/rootlet-{}", std::process::id());
+    let ran = bare(&["--read-only"], &["sh", "-c", &format!(": >{name}")]);
+    ran.fails(2, &[&format!("{name}: Permission denied")]);
     let script = "echo x >/dev/shm/$$ && rm /dev/shm/$$";
     bare(&["--read-only", "-v", "/dev/shm"], &["sh", "-c", script]).ok();
     let script = "test -t 0 && tty && echo typed >/dev/tty";

@@ -8,7 +8,7 @@ use super::upper::Held;
 use super::{Observer, hint, named, unread};
 use crate::child::record::{Place, Process};
 use crate::child::step::{Fallback, Step};
-use crate::error::{Errno, Error, Kind, Result};
+use crate::error::{Errno, Error, Kind, Result, Subject};
 use crate::plan::Plan;
 use crate::sys::{self, RawFd, RawPid};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -180,10 +180,15 @@ impl Running<'_> {
     /// The reports have ended without an end: the command was executed as process 1 and holds no report any more, or
     /// set-up or init was killed.
     pub(super) fn silence(&mut self) -> Result<Outcome> {
-        let place = self.last_place();
+        let name = self.last_name().unwrap_or_default();
         let outcome = self.reap()?;
         match outcome {
-            _ if !self.ready => Err(self.died_in_setup(outcome, place)),
+            // The command is executed before init can tell that it has been: it may have run, and has ended with init.
+            Outcome::Killed(signal @ libc::SIGKILL) if !self.ready && self.is_init(&name) => {
+                let said = "init was killed by SIGKILL before it could tell that it has started the command";
+                Err(Error::broken(said).about(Subject::KilledInit(signal)))
+            }
+            _ if !self.ready => Err(self.died_in_setup(outcome, Place::from_name(&name))),
             // init's own status says nothing of the command's: either init has ended it on our word, by SIGKILL ...
             Outcome::Exited(_) if !self.plan.init.is_empty() && self.life.is_none() => {
                 Ok(Outcome::Killed(libc::SIGKILL))
@@ -200,8 +205,8 @@ impl Running<'_> {
         }
     }
 
-    /// Where the first process is, or was when it died: see [`Place`].
-    pub(super) fn last_place(&self) -> Option<Place> {
+    /// What the first process is called, or was when it died.
+    fn last_name(&self) -> Option<Vec<u8>> {
         // Death comes before the end of the reports is seen, but for the reading of the name it has to be complete.
         let options = WaitIdOptions::EXITED
             | WaitIdOptions::NOWAIT
@@ -211,7 +216,15 @@ impl Running<'_> {
             options,
         );
         let name = std::fs::read(format!("/proc/{}/comm", self.pid)).ok()?;
-        Place::from_name(name.trim_ascii_end())
+        Some(name.trim_ascii_end().to_vec())
+    }
+
+    /// Whether this is what init calls itself, which it does before it starts the command.
+    fn is_init(&self, called: &[u8]) -> bool {
+        self.plan.init.iter().any(|entry| match entry.step {
+            Step::Rename { name } => self.plan.arena.get(name).to_bytes() == called,
+            _ => false,
+        })
     }
 
     /// The error for a process that was killed before it was ready.

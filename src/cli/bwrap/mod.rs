@@ -6,7 +6,7 @@ mod words;
 
 use clap::{Arg, ArgAction, Command};
 use end::ParentWatch;
-use rootlet::error::Error;
+use rootlet::error::{Error, Subject};
 use rootlet::front::bwrap::{
     Asked, BwrapOption, Caller, Launch, OPTIONS, Reader, Refusal, VERSION, usage,
 };
@@ -129,6 +129,11 @@ fn carry_out(launch: &Launch, parent: Option<Pid>) -> Result<u8, Failure> {
     let plan = Plan::new(&launch.spec, &facts)?;
     let mut status = Status::open(launch)?;
     let outcome = parent::serve(&plan, false, &mut status, &mut parent);
+    // Bubblewrap's first process has nothing to tell, and its end is the command's.
+    let outcome = outcome.or_else(|error| match error.subject.as_deref() {
+        Some(Subject::KilledInit(signal)) => Ok(Outcome::Killed(*signal)),
+        _ => Err(error),
+    });
     match outcome {
         Ok(outcome) => {
             status.ended(outcome.exit_status());
