@@ -128,6 +128,38 @@ fn a_try_by_root_catches_what_is_written_and_says_what_cannot_be() {
     }
 }
 
+/// Directories that an ordinary user could not make in those of root's; what is done in each, and what of that comes out.
+#[test]
+fn what_an_ordinary_user_tries_deep_in_directories_of_others_is_caught_and_applied() {
+    if !support::is_root() {
+        return support::skip("this is about what root has made");
+    }
+    let script = r#"exec unshare --mount sh -eu -c '
+        mount -t tmpfs -o mode=711 tmpfs /srv
+        mkdir -p /srv/me/work /srv/me/group /srv/www/sites/mine /srv/www/sites/locked/build
+        touch /srv/www/sites/file
+        chown -R 12345:12345 /srv/me /srv/www/sites/file /srv/www/sites/mine /srv/www/sites/locked
+        chgrp 54321 /srv/me/group
+        chmod 555 /srv/www/sites/locked
+        tries() {
+            cd "$1"
+            setpriv --reuid 12345 --regid 12345 --clear-groups env HOME=/srv/me TMPDIR=/srv/www/sites/file sh -euc "
+                \"$rootlet\" try -t never --keep /srv/me/kept -- sh -euc \"echo tried >$2\" 2>/dev/null
+                test ! -s $2
+                \"$rootlet\" apply /srv/me/kept 2>/dev/null
+                \"$rootlet\" drop /srv/me/kept"
+            test "$(cat "$2")" = tried || { echo "$2 in $1 was not applied"; exit 1; }
+        }
+        tries /srv/me/work new
+        tries /srv/me/group new
+        tries /srv/me/group /srv/me/other
+        tries /srv/www/sites/mine new
+        tries /srv/www/sites mine/newer
+        tries /srv/www/sites/locked build/new
+    '"#;
+    shell_with(script, &[]).ok();
+}
+
 /// How rootlet ends for root with these capabilities alone, as in a container (setpriv(1), --bounding-set).
 fn with_capabilities(capabilities: &str, arguments: &[&str]) -> support::Ran {
     let script = r#"bounds=$1; shift

@@ -69,6 +69,7 @@ impl Store {
             head,
         };
         make(directory, 0o700)?;
+        own(directory)?;
         if let Err(error) = store.fill(pieces) {
             // Nothing is in it but what has just been made.
             let _ = fs::remove_dir_all(directory);
@@ -256,6 +257,19 @@ fn make(path: &Path, mode: u32) -> Result<()> {
             .map_err(|error| failed("set the mode of", path, error))?;
     }
     Ok(())
+}
+
+/// Gives a new directory the caller's group, where it has that of the directory which it is in (inode(7), set-group-ID):
+/// the kernel writes to no upper directory of a group that is not mapped.
+fn own(path: &Path) -> Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let refused = |error| failed("give the caller's group to", path, error);
+    let group = rustix::process::getegid().as_raw();
+    if path.metadata().map_err(refused)?.gid() == group {
+        return Ok(());
+    }
+    std::os::unix::fs::chown(path, None, Some(group)).map_err(refused)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(refused)
 }
 
 /// An error that names what was attempted with `path`.

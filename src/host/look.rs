@@ -42,8 +42,8 @@ pub struct Changeable {
     /// The directory itself, or files of the caller's in it; or it cannot be told, since it can be searched and not listed,
     /// or there is too much to look at.
     pub itself: bool,
-    /// The directories in it which the caller may write or owns, by name and in any order. None are named where the
-    /// directory itself is the caller's to change.
+    /// The directories in it which the caller may write or owns, by name and in any order, as far as it was looked. None
+    /// are named in a directory that the caller may write or owns.
     pub directories: Vec<OsString>,
 }
 

@@ -88,7 +88,8 @@ fn node(chance: &mut Chance, directory: bool) -> Node {
             ][chance.below(4)]
             .clone(),
         },
-        writable: chance.one_in(3),
+        writable: chance.one_in(2),
+        own: chance.one_in(2),
         shut: false,
         unlisted: directory && chance.one_in(10),
         taboo: false,
@@ -268,7 +269,7 @@ fn parents_come_before_children_and_have_a_place_for_them() {
 /// caller's, and of a new name the directories that lead to it.
 fn could_catch(machine: &Machine, top: &Path, path: &Path) -> bool {
     let mut way = path.ancestors().take_while(|place| *place != top);
-    way.all(|place| machine.files.0[place].writable)
+    way.all(|place| machine.files.0[place].own)
 }
 
 /// Whether `piece`, which is what is seen at `path`, catches what is written to that file or directory.
@@ -315,8 +316,10 @@ fn check_caught(machine: &Machine, found: &Pieces) -> usize {
             continue;
         }
         let is_in_reach = |top: &Path| {
-            let first = path.ancestors().find(|place| place.parent() == Some(top));
-            could_catch(machine, top, path) || first == Some(path) && directory
+            let whole = &machine.files.0[top];
+            let looks_into = !whole.own && !whole.writable && !whole.unlisted;
+            let is_seen = looks_into && path.parent() == Some(top) && directory;
+            could_catch(machine, top, path) || is_seen
         };
         if whole(machine, path).is_some_and(|top| !is_in_reach(top)) {
             continue;

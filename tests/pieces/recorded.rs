@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
     pub kind: EntryKind,
-    /// `w`: the caller may write to it, and owns it if it is a file.
+    /// `w`: the caller may write to it.
     pub writable: bool,
+    /// `w` too: it has the caller's user and group for owners.
+    pub own: bool,
     /// `!`: nothing in it can be reached.
     pub shut: bool,
     /// `?`: it cannot be listed.
@@ -74,6 +76,7 @@ fn parse_line(line: &str) -> (PathBuf, Node) {
     let node = Node {
         kind,
         writable: has('w'),
+        own: has('w'),
         shut: has('!'),
         unlisted: has('?') || has('!'),
         taboo: has('.'),
@@ -114,7 +117,7 @@ impl Look for Recorded {
     }
 
     fn is_callers(&self, path: &Path) -> bool {
-        self.node(path).is_some_and(|node| node.writable)
+        self.node(path).is_some_and(|node| node.own)
     }
 
     fn changeable(&self, directory: &Path) -> Changeable {
@@ -122,16 +125,18 @@ impl Look for Recorded {
             return Changeable::default();
         };
         let mut found = Changeable {
-            itself: node.writable || node.unlisted,
+            itself: node.own || node.writable || node.unlisted,
             directories: Vec::new(),
         };
         if found.itself {
             return found;
         }
-        for (path, child) in self.children(directory).filter(|(_, child)| child.writable) {
+        for (path, child) in self.children(directory) {
             match child.kind {
-                EntryKind::Directory => found.directories.push(path.file_name().unwrap().into()),
-                EntryKind::File => found.itself = true,
+                EntryKind::Directory if child.own || child.writable => {
+                    found.directories.push(path.file_name().unwrap().into());
+                }
+                EntryKind::File if child.own => found.itself = true,
                 _ => {}
             }
         }

@@ -178,25 +178,35 @@ struct Piece<'a> {
     directories: Vec<&'a Change>,
 }
 
+/// The root of a piece, for syncfs(2); where that can be searched and not listed, a directory in it that is written to.
+fn to_sync(root: &Path, wanted: &[&Change]) -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let open = |path: &Path| rustix::fs::open(path, flags, Mode::empty());
+    open(root).or_else(|errno| {
+        let above = wanted.iter().flat_map(|change| change.path.ancestors());
+        let mut inside = above.filter(|path| path.starts_with(root));
+        let found = inside.find_map(|path| open(path).ok());
+        found.ok_or_else(|| failed("open directory", root, errno))
+    })
+}
+
 impl<'a> Piece<'a> {
     fn open(
         store: &'a Store,
         number: usize,
         linked: BTreeMap<u64, super::list::Linked>,
+        wanted: &[&'a Change],
     ) -> Result<Self> {
         let open = |path: &Path, flags| {
             Descent::open(path, flags).map_err(|errno| failed("open directory", path, errno))
         };
         let root = store.path(number);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let sync = rustix::fs::open(root, flags, Mode::empty())
-            .map_err(|errno| failed("open directory", root, errno))?;
         Ok(Piece {
             number,
             root,
             upper: open(&store.upper(number), OFlags::PATH)?,
             host: open(root, OFlags::PATH)?,
-            sync,
+            sync: to_sync(root, wanted)?,
             placed: linked
                 .into_iter()
                 .map(|(inode, linked)| (inode, Placed::there(linked)))
@@ -228,7 +238,7 @@ impl<'a> Job<'a> {
         wanted: &[&'a Change],
         record: Option<&Record>,
     ) {
-        let mut piece = match Piece::open(self.store, number, linked) {
+        let mut piece = match Piece::open(self.store, number, linked, wanted) {
             Ok(piece) => piece,
             Err(error) => return self.result.refused.push(Refusal::Failed(error)),
         };
