@@ -140,22 +140,24 @@ fn what_an_ordinary_user_tries_deep_in_directories_of_others_is_caught_and_appli
         touch /srv/www/sites/file
         chown -R 12345:12345 /srv/me /srv/www/sites/file /srv/www/sites/mine /srv/www/sites/locked
         chgrp 54321 /srv/me/group
+        chmod 2775 /srv/me/group
         chmod 555 /srv/www/sites/locked
         tries() {
             cd "$1"
             setpriv --reuid 12345 --regid 12345 --clear-groups env HOME=/srv/me TMPDIR=/srv/www/sites/file sh -euc "
-                \"$rootlet\" try -t never --keep /srv/me/kept -- sh -euc \"echo tried >$2\" 2>/dev/null
+                \"$rootlet\" try -t never --keep $3/kept -- sh -euc \"echo tried >$2\" 2>/dev/null
                 test ! -s $2
-                \"$rootlet\" apply /srv/me/kept 2>/dev/null
-                \"$rootlet\" drop /srv/me/kept"
+                \"$rootlet\" apply $3/kept 2>/dev/null
+                \"$rootlet\" drop $3/kept"
             test "$(cat "$2")" = tried || { echo "$2 in $1 was not applied"; exit 1; }
         }
-        tries /srv/me/work new
-        tries /srv/me/group new
-        tries /srv/me/group /srv/me/other
-        tries /srv/www/sites/mine new
-        tries /srv/www/sites mine/newer
-        tries /srv/www/sites/locked build/new
+        tries /srv/me/work new /srv/me
+        tries /srv/me/work newer /srv/me/group
+        tries /srv/me/group new /srv/me
+        tries /srv/me/group /srv/me/other /srv/me
+        tries /srv/www/sites/mine new /srv/me
+        tries /srv/www/sites mine/newer /srv/me
+        tries /srv/www/sites/locked build/new /srv/me
     '"#;
     shell_with(script, &[]).ok();
 }

@@ -69,7 +69,6 @@ impl Store {
             head,
         };
         make(directory, 0o700)?;
-        own(directory)?;
         if let Err(error) = store.fill(pieces) {
             // Nothing is in it but what has just been made.
             let _ = fs::remove_dir_all(directory);
@@ -80,6 +79,7 @@ impl Store {
 
     /// Makes all that a new store holds.
     fn fill(&self, pieces: &[PathBuf]) -> Result<()> {
+        own(&self.directory)?;
         for name in ["upper", "work"] {
             make(&self.directory.join(name), 0o700)?;
         }

@@ -12,7 +12,7 @@ mod source;
 pub mod tree;
 pub mod unanswered;
 
-pub use source::{GUARDED, Guard, NOT_THERE, Source, descriptor_of};
+pub use source::{GUARDED, Guard, Source, descriptor_of};
 
 use crate::error::{Errno, Error, Result};
 use crate::seccomp::{self, Instruction};

@@ -34,12 +34,12 @@ pub enum Source {
     },
     /// What was read for a file that exists only inside.
     Content(Vec<u8>),
-    /// A layer of an overlay that cannot be one.
+    /// A layer of an overlay that cannot be one, as it is no directory.
     Unusable {
         /// Which.
         path: PathBuf,
-        /// Why not, as the end of a sentence.
-        why: &'static str,
+        /// Whether there is anything else.
+        is_there: bool,
     },
 }
 
@@ -93,9 +93,6 @@ impl Source {
     }
 }
 
-/// Why a layer cannot be one that is not there.
-pub const NOT_THERE: &str = "is not there on the host";
-
 /// The descriptor whose name in /proc this is.
 pub fn descriptor_of(path: &Path) -> Option<i32> {
     let number = path.strip_prefix("/proc/self/fd").ok()?.to_str()?;
@@ -106,18 +103,18 @@ pub fn descriptor_of(path: &Path) -> Option<i32> {
 fn layers<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Result<Source> {
     let mut first = Source::Missing;
     for path in paths {
-        let why = match Source::at(path)? {
-            Source::Missing => NOT_THERE,
+        let is_there = match Source::at(path)? {
+            Source::Missing => false,
             found @ Source::Directory { .. } => {
                 if first == Source::Missing {
                     first = found;
                 }
                 continue;
             }
-            _ => "is not a directory",
+            _ => true,
         };
         let path = path.clone();
-        return Ok(Source::Unusable { path, why });
+        return Ok(Source::Unusable { path, is_there });
     }
     Ok(first)
 }

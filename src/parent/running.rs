@@ -106,7 +106,7 @@ impl Running<'_> {
     }
 
     /// [`Running::kill`], and waits until it is done. Somebody who has waited already leaves nothing to be done.
-    pub(super) fn end(&mut self) {
+    fn end(&mut self) {
         self.kill();
         if let Err(error) = self.reap() {
             log::debug!("{error}");
@@ -164,7 +164,7 @@ impl Running<'_> {
     }
 
     /// init has told how the command ended.
-    pub(super) fn ended(&mut self, outcome: Outcome) -> Result<Outcome> {
+    fn ended(&mut self, outcome: Outcome) -> Result<Outcome> {
         // Known already: who else may have waited for init does not matter. One that goes on is not waited for.
         self.left = self.plan.lives_on();
         if !self.left {
@@ -228,7 +228,7 @@ impl Running<'_> {
     }
 
     /// The error for a process that was killed before it was ready.
-    pub(super) fn died_in_setup(&self, outcome: Outcome, place: Option<Place>) -> Error {
+    fn died_in_setup(&self, outcome: Outcome, place: Option<Place>) -> Error {
         let how = match outcome {
             Outcome::Killed(signal) => format!(
                 "was killed by {}",

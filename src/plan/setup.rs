@@ -197,10 +197,7 @@ pub fn list(
             name: arena.text(name)?,
         }));
     }
-    let joiner = match meanwhile && early.is_none() {
-        true => Some(joiner(spec)),
-        false => None,
-    };
+    let joiner = (meanwhile && early.is_none()).then(|| last_joiner(spec));
     if spec.net == Net::None && joiner.is_none() {
         list.push(must(Step::LoopbackUp));
     }
@@ -350,7 +347,7 @@ fn makes_network_meanwhile(spec: &Spec) -> bool {
 }
 
 /// The last who can join the network: no filter may be in the way that init has taken before.
-fn joiner(spec: &Spec) -> Joiner {
+fn last_joiner(spec: &Spec) -> Joiner {
     match filter::before_the_command(spec).is_empty() {
         true => Joiner::Command,
         false => Joiner::Setup,

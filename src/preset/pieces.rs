@@ -261,17 +261,17 @@ impl<'a, L: Look> Walk<'a, L> {
         let below = |above: &&Path| above.starts_with(path) && *above != path;
         let mut way: Vec<&Path> = place.ancestors().take_while(below).collect();
         way.reverse();
-        // An overlay over a directory of others is not all that there is to it: it may be one that nobody can list.
-        let mut is_copied = covered && self.look.may_write(path);
+        // A directory of others has an overlay for a file in it, or as it cannot be listed: what is meant lies below.
+        let mut is_caught = covered && self.look.may_write(path);
         for above in &way {
             let is_laid = inside.contains(*above);
-            is_copied = is_laid || is_copied && self.look.is_callers(above);
-            if !is_copied && self.look.may_write(above) {
+            is_caught = is_laid || is_caught && self.look.is_callers(above);
+            if !is_caught && self.look.may_write(above) {
                 inside.insert(above.to_path_buf());
-                is_copied = true;
+                is_caught = true;
             }
         }
-        if !is_copied && !way.is_empty() {
+        if !is_caught && !way.is_empty() {
             let found = self.look.changeable(place);
             inside.extend(found.itself.then(|| place.to_path_buf()));
             inside.extend(found.directories.iter().map(|name| place.join(name)));

@@ -583,7 +583,7 @@ impl<'a> Draw<'a> {
                 Source::Directory { mode: 0o2770 },
                 Source::Unusable {
                     path: "/a".into(),
-                    why: "is not a directory",
+                    is_there: true,
                 },
             ]),
             Mount::File { .. } => Source::Content(self.bytes()),

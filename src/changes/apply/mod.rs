@@ -180,12 +180,12 @@ struct Piece<'a> {
 
 /// The root of a piece, for syncfs(2); where that can be searched and not listed, a directory in it that is written to.
 fn to_sync(root: &Path, wanted: &[&Change]) -> Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let open = |path: &Path| rustix::fs::open(path, flags, Mode::empty());
-    open(root).or_else(|errno| {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let open = |path: &Path, more| rustix::fs::open(path, flags | more, Mode::empty());
+    open(root, OFlags::empty()).or_else(|errno| {
         let above = wanted.iter().flat_map(|change| change.path.ancestors());
         let mut inside = above.filter(|path| path.starts_with(root));
-        let found = inside.find_map(|path| open(path).ok());
+        let found = inside.find_map(|path| open(path, OFlags::NOFOLLOW).ok());
         found.ok_or_else(|| failed("open directory", root, errno))
     })
 }

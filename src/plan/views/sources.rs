@@ -4,7 +4,7 @@ use super::places::{absolute, name};
 use super::{NO_DEVICES, STAGE, Views};
 use crate::child::step::{Attributes, Entry, Slot, Step, Text};
 use crate::error::{Error, Result, Subject};
-use crate::host::{Facts, NOT_THERE, Source};
+use crate::host::{Facts, Source};
 use crate::plan::Upper;
 use crate::plan::setup::must;
 use crate::spec::Mount;
@@ -236,11 +236,11 @@ fn beside(upper: &Path) -> Option<PathBuf> {
 fn mode_of(mount: &Mount, source: &Source) -> Result<u32> {
     match source {
         Source::Directory { mode } => Ok(*mode),
-        Source::Unusable { path, why } => {
-            let error = Error::usage(format!("{}: {} {why}", name(mount), path.display()));
-            Err(match *why == NOT_THERE {
-                true => error.about(Subject::Source(path.clone())),
-                false => error,
+        Source::Unusable { path, is_there } => {
+            let refused = |why| Error::usage(format!("{}: {} {why}", name(mount), path.display()));
+            Err(match is_there {
+                true => refused("is not a directory"),
+                false => refused("is not there on the host").about(Subject::Source(path.clone())),
             })
         }
         _ => Err(Error::broken("the facts were gathered for another spec")),
