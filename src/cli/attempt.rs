@@ -69,7 +69,7 @@ pub fn attempt(line: &Line<'_>) -> anyhow::Result<u8> {
 /// Where the caller works: what is written there is to be caught, however deep it lies in directories of others.
 fn used(cwd: Option<&Path>) -> Vec<PathBuf> {
     let named = ["HOME", "TMPDIR"].into_iter().filter_map(std::env::var_os);
-    let named = named.filter_map(|path| Path::new(&path).canonicalize().ok());
+    let named = named.filter_map(|path| unanswered::real_path(Path::new(&path)).ok());
     let named = named.filter(|path| path.is_dir());
     cwd.map(Path::to_path_buf)
         .into_iter()

@@ -5,7 +5,9 @@
 //! took it for "no" would start another container than was asked for.
 
 use crate::error::{Errno, Error, Result};
+use rustix::fs::{Mode, OFlags};
 use std::cell::OnceCell;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 /// Whether `errno` tells nothing of the file that was asked about.
@@ -39,6 +41,21 @@ pub fn answer<T>(
             errno,
         )),
         Err(_) => Ok(None),
+    }
+}
+
+/// `path` without symbolic links. The kernel knows it when it has opened the file; realpath(3) asks for each part of the path.
+///
+/// # Errors
+/// When nothing is there, or it cannot be reached.
+pub fn real_path(path: &Path) -> std::io::Result<PathBuf> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty())?;
+    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+    match std::fs::read_link(link) {
+        Ok(path) if path.is_absolute() => Ok(path),
+        // It is out of reach of the root directory, or has a longer path than can be told; or there is no /proc.
+        _ => path.canonicalize(),
     }
 }
 

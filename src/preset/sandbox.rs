@@ -10,6 +10,7 @@ use crate::spec::{
     Without,
 };
 use rustix::fs::{Dir, Mode, OFlags};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
@@ -20,8 +21,11 @@ use std::rc::Rc;
 /// Gives a path without symbolic links.
 pub type Real<'a> = Box<dyn Fn(&Path) -> Option<PathBuf> + 'a>;
 
+/// The names in a directory; none if it cannot be read, so that any name may be there.
+pub type Listed = Option<Rc<[OsString]>>;
+
 /// Gives the names in a directory.
-pub type Names<'a> = Box<dyn Fn(&Path) -> Vec<OsString> + 'a>;
+pub type Names<'a> = Box<dyn Fn(&Path) -> Listed + 'a>;
 
 /// What the preset has to know of the host.
 pub struct Look<'a> {
@@ -67,30 +71,40 @@ impl Look<'static> {
                 Some(home) => Box::new(move |path| real_below(&home, path, &by_real)),
                 None => Box::new(move |path| canonical(path, &by_real)),
             },
-            names: Box::new(move |path| names(path, &by_names)),
+            names: read_once(move |path| names(path, &by_names)),
             unanswered,
         })
     }
 }
 
 fn canonical(path: &Path, unanswered: &Unanswered) -> Option<PathBuf> {
-    unanswered.answer("readlink", path, path.canonicalize())
+    unanswered.answer("readlink", path, unanswered::real_path(path))
 }
 
-fn names(path: &Path, unanswered: &Unanswered) -> Vec<OsString> {
+fn names(path: &Path, unanswered: &Unanswered) -> Listed {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = rustix::fs::open(path, flags, Mode::empty()).and_then(Dir::new);
     // Not by the standard library, which takes a refused close(2) for a mistake of the program.
-    let entries = unanswered
-        .answer("open", path, opened)
-        .into_iter()
-        .flatten();
-    let names = entries.filter_map(|entry| {
+    let mut names = Vec::new();
+    for entry in unanswered.answer("open", path, opened)? {
         let entry = unanswered.answer("getdents", path, entry)?;
-        let name = entry.file_name().to_bytes();
-        (name != b"." && name != b"..").then(|| OsStr::from_bytes(name).to_os_string())
-    });
-    names.collect()
+        names.push(OsStr::from_bytes(entry.file_name().to_bytes()).to_os_string());
+    }
+    Some(names.into())
+}
+
+/// `names`, which reads a directory when it is asked for the first time.
+fn read_once(names: impl Fn(&Path) -> Listed + 'static) -> Names<'static> {
+    let known: RefCell<Vec<(OsString, Listed)>> = RefCell::default();
+    Box::new(move |path| {
+        let mut known = known.borrow_mut();
+        if let Some((_, names)) = known.iter().find(|(at, _)| at == path.as_os_str()) {
+            return names.clone();
+        }
+        let names = names(path);
+        known.push((path.into(), names.clone()));
+        names
+    })
 }
 
 /// A path without symbolic links. Below `home`, which has none, only what follows is looked at: most of what is asked for
@@ -133,10 +147,7 @@ pub fn preset(look: &Look<'_>) -> Result<Spec> {
         kind: Kernel::Dev,
         target: "/dev".into(),
     }];
-    let tools = RUN
-        .iter()
-        .map(PathBuf::from)
-        .chain(named(TOOLS, home, look));
+    let tools = (RUN.iter().map(PathBuf::from)).chain(named(TOOLS, home, look));
     let tools = tools.filter(|path| path != cwd && (look.real)(path).is_some());
     mounts.extend(private.iter().map(|(path, mode)| tmpfs(path, mode)));
     mounts.extend(tools.map(|path| bind(&path, true)));
@@ -174,14 +185,44 @@ fn private(home: &Path, look: &Look<'_>) -> Vec<(PathBuf, &'static str)> {
     private
 }
 
-/// Those of `list` that may be there. The home directory is read once, which is faster than to ask for each.
-fn named(list: &[&str], home: &Path, look: &Look<'_>) -> impl Iterator<Item = PathBuf> {
-    let names: BTreeSet<OsString> = (look.names)(home).into_iter().collect();
-    let is_named = move |name: &&&str| {
-        let top = name.split('/').next().unwrap_or(name);
-        names.contains(OsStr::new(top))
+/// Those of `list`, paths below the home directory, that may be there.
+fn named(list: &[&'static str], home: &Path, look: &Look<'_>) -> Vec<PathBuf> {
+    let mut listing = Listing {
+        home,
+        look,
+        known: Vec::new(),
     };
-    list.iter().filter(is_named).map(|name| home.join(name))
+    let there = list.iter().filter(|name| listing.may_hold(name));
+    there.map(|name| home.join(name)).collect()
+}
+
+/// What is below the home directory. Each directory is read once, which is faster than to ask for each path.
+struct Listing<'a> {
+    home: &'a Path,
+    look: &'a Look<'a>,
+    /// The names in the directories that were read.
+    known: Vec<(&'static str, Listed)>,
+}
+
+impl Listing<'_> {
+    fn may_hold(&mut self, path: &'static str) -> bool {
+        let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let names = self.names(directory);
+        names.is_none_or(|names| names.iter().any(|it| it.as_bytes() == name.as_bytes()))
+    }
+
+    fn names(&mut self, directory: &'static str) -> Listed {
+        let mut known = self.known.iter().rev();
+        if let Some((_, names)) = known.find(|(it, _)| *it == directory) {
+            return names.clone();
+        }
+        let names = match directory.is_empty() || self.may_hold(directory) {
+            true => (self.look.names)(&self.home.join(directory)),
+            false => Some([].into()),
+        };
+        self.known.push((directory, names.clone()));
+        names
+    }
 }
 
 /// The working directory, which is to be writable.
@@ -248,8 +289,8 @@ pub fn complete(spec: &mut Spec, preset: usize, look: &Look<'_>) {
 /// Gives the spec `mounts`, and after each of them what hides the secrets that it shows.
 fn hide_secrets(spec: &mut Spec, mounts: Vec<Mount>, look: &Look<'_>) {
     let home = look.home.as_deref().unwrap_or(Path::new("/"));
-    let mut secrets: Vec<PathBuf> = named(SECRETS, home, look)
-        .filter_map(|path| (look.real)(&path))
+    let mut secrets: Vec<PathBuf> = (named(SECRETS, home, look).iter())
+        .filter_map(|path| (look.real)(path))
         .collect();
     secrets.sort();
     secrets.dedup();
@@ -309,16 +350,17 @@ fn shown_by(mount: &Mount, secrets: &[PathBuf], look: &Look<'_>) -> Vec<PathBuf>
 pub fn env_files(look: &Look<'_>) -> Vec<Mount> {
     const EXAMPLES: [&str; 4] = [".env.example", ".env.sample", ".env.template", ".env.dist"];
     let cwd = look.cwd.as_deref().unwrap_or(Path::new("."));
-    let mut names = (look.names)(cwd);
-    names.retain(|name| {
+    let names = (look.names)(cwd).unwrap_or_default();
+    let has_settings = |name: &&OsString| {
         let name = name.to_string_lossy();
         (name == ".env" || name.starts_with(".env.") || name == ".envrc")
             && !EXAMPLES.contains(&&*name)
-    });
-    names.sort();
+    };
     let mask = |name| Mount::Mask {
         target: cwd.join(name),
     };
+    let mut names: Vec<&OsString> = names.iter().filter(has_settings).collect();
+    names.sort();
     names.into_iter().map(mask).collect()
 }
 
@@ -402,8 +444,8 @@ mod tests {
             names: Box::new(|_| {
                 let more = [".env", ".env.local", ".env.example", "main.rs"];
                 let lists = TOOLS.iter().chain(SECRETS).chain(&more);
-                let top = lists.map(|name| name.split('/').next().unwrap_or(name));
-                top.map(OsString::from).collect()
+                let parts: BTreeSet<&str> = lists.flat_map(|name| name.split('/')).collect();
+                Some(parts.into_iter().map(OsString::from).collect())
             }),
             unanswered: Rc::default(),
         }
@@ -508,6 +550,20 @@ mod tests {
             masks(&spec),
             [Path::new("/home/me/.cargo/credentials.toml")]
         );
+    }
+
+    #[test]
+    fn what_a_directory_holds_that_cannot_be_read_is_asked_for() {
+        let mut shut = look("/home/me/project", all);
+        let readable = ["", ".config"].map(|name| Path::new(HOME).join(name));
+        shut.names = Box::new(move |path| {
+            let names = [".config", ".local", "gh"].map(OsString::from);
+            readable.contains(&path.to_path_buf()).then(|| names.into())
+        });
+        let found = named(SECRETS, Path::new(HOME), &shut);
+        let has = |name: &str| found.contains(&Path::new(HOME).join(name));
+        assert!(has(".config/gh") && !has(".config/hub"));
+        assert!(has(".local/share/keyrings") && !has(".ssh"));
     }
 
     #[test]
