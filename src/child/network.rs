@@ -13,7 +13,7 @@ use ::rustix::io::Errno;
 use ::rustix::process::{Pid, WaitOptions, waitpid};
 
 use super::{Task, borrow};
-use crate::sys::{self, RawFd};
+use crate::sys::{self, Processors, RawFd};
 
 /// What the two processes tell each other.
 pub struct Network {
@@ -23,9 +23,16 @@ pub struct Network {
     namespace: AtomicI32,
     /// 0 if its loopback device is up, or an errno, negated.
     loopback: AtomicI32,
-    /// Not 0 while the process is there that makes it.
-    at_work: AtomicI32,
+    /// How far the process is that makes it; in the end 0, which the kernel writes when it has gone.
+    progress: AtomicI32,
 }
+
+/// It has been made, and does not run yet.
+const MADE: i32 = 1;
+/// It makes the namespace.
+const BEGUN: i32 = 2;
+/// The namespace is there.
+const READY: i32 = 3;
 
 impl Network {
     /// Before anything is told.
@@ -34,7 +41,7 @@ impl Network {
             proc: AtomicI32::new(-1),
             namespace: AtomicI32::new(-1),
             loopback: AtomicI32::new(-1),
-            at_work: AtomicI32::new(1),
+            progress: AtomicI32::new(MADE),
         }
     }
 }
@@ -59,13 +66,16 @@ pub fn start(task: &mut Task<'_>) -> Result<(), Errno> {
     // Descriptors are shared, since one is the result. The command is to be process 2, which it would be without this.
     let flags = ::libc::CLONE_FILES as u64;
     const ANOTHER: sys::RawPid = 3;
-    let ended = &task.network.at_work;
+    let ended = &task.network.progress;
     // SAFETY: the stack is that process's alone, and what it is told is behind a shared reference. Both outlive it: `join`
     // waits for it, and if this process ends before that, so does its PID namespace, for which the kernel waits until
     // nobody is left in it. `make` makes system calls only.
     let made = unsafe { sys::clone3_sharing(flags, ANOTHER, stack, ended, make, argument) };
     match made {
-        Ok(pid) => task.network_pid = pid,
+        Ok(pid) => {
+            task.network_pid = pid;
+            Processors::send_elsewhere(pid);
+        }
         // Without clone3 the command would not be process 2: then it takes the time that it takes.
         Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => sys::unshare(::libc::CLONE_NEWNET)?,
         Err(errno) => return Err(errno),
@@ -76,12 +86,15 @@ pub fn start(task: &mut Task<'_>) -> Result<(), Errno> {
 extern "C" fn make(argument: *mut c_void) -> ! {
     // SAFETY: `start` gave a reference.
     let network = unsafe { &*argument.cast_const().cast::<Network>() };
+    network.progress.store(BEGUN, Ordering::Relaxed);
     let negated = |errno: Errno| errno.raw_os_error().wrapping_neg();
     let made = namespace(network.proc.load(Ordering::Relaxed)).unwrap_or_else(negated);
-    network.namespace.store(made, Ordering::Release);
+    network.namespace.store(made, Ordering::Relaxed);
+    network.progress.store(READY, Ordering::Release);
+    sys::wake(&network.progress);
     if made >= 0 {
         let up = sys::loopback_up().map_or_else(negated, |()| 0);
-        network.loopback.store(up, Ordering::Release);
+        network.loopback.store(up, Ordering::Relaxed);
     }
     sys::exit(0)
 }
@@ -99,8 +112,8 @@ pub fn join(task: &Task<'_>) -> Result<(), Errno> {
     if task.network_pid == 0 {
         return Ok(());
     }
-    sys::await_zero(&task.network.at_work);
-    let made = task.network.namespace.load(Ordering::Acquire);
+    await_end(task);
+    let made = task.network.namespace.load(Ordering::Relaxed);
     if made < 0 {
         return Err(Errno::from_raw_os_error(made.wrapping_neg()));
     }
@@ -116,12 +129,30 @@ pub fn join(task: &Task<'_>) -> Result<(), Errno> {
     }
 }
 
+/// Waits until the process has gone that makes the namespace.
+fn await_end(task: &Task<'_>) {
+    let progress = &task.network.progress;
+    loop {
+        let value = progress.load(Ordering::Acquire);
+        if value == 0 {
+            return;
+        }
+        // At work it is left where it is: to move a process that runs takes longer than to wait for it. Else it may wait for
+        // a processor on which others are, such as the kernel, which takes another network namespace down: a millisecond
+        // without a pause.
+        if value != BEGUN {
+            Processors::call_here(task.network_pid);
+        }
+        sys::await_change(progress, value);
+    }
+}
+
 /// Whether the loopback device is up; brings it up, where nobody has done that meanwhile.
 pub fn loopback_up(task: &Task<'_>) -> Result<(), Errno> {
     if task.network_pid == 0 {
         return sys::loopback_up();
     }
-    match task.network.loopback.load(Ordering::Acquire) {
+    match task.network.loopback.load(Ordering::Relaxed) {
         0 => Ok(()),
         errno => Err(Errno::from_raw_os_error(errno.wrapping_neg())),
     }

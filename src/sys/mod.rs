@@ -15,7 +15,7 @@ mod raw;
 pub mod seccomp;
 
 use core::ffi::{CStr, c_char, c_void};
-use core::sync::atomic::{AtomicI32, Ordering};
+use core::sync::atomic::AtomicI32;
 pub use processors::Processors;
 use raw::syscall;
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -163,7 +163,7 @@ pub unsafe fn clone(
 }
 
 /// [`clone3`] of a process that shares this one's memory, with the process id `pid` (set_tid, Linux 5.5); when it has ended, 0 is
-/// written to `ended`, and who waits for that ([`await_zero`]) is woken (CLONE_CHILD_CLEARTID).
+/// written to `ended`, and who waits for that ([`await_change`]) is woken (CLONE_CHILD_CLEARTID).
 ///
 /// # Safety
 /// See [`clone3`]; `ended` stays where it is until then.
@@ -191,16 +191,17 @@ pub unsafe fn clone3_sharing(
     unsafe { raw::call_clone(libc::SYS_clone3, arguments, body, argument) }.map(|pid| pid as RawPid)
 }
 
-/// Waits until `word` is 0 (futex(2), FUTEX_WAIT; not the private one, since the kernel's wake-up at an exit is none).
-pub fn await_zero(word: &AtomicI32) {
-    loop {
-        let value = word.load(Ordering::Acquire);
-        if value == 0 {
-            return;
-        }
-        // SAFETY: the word is there, and no time limit is named.
-        let _ = unsafe { syscall!(SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, value, 0) };
-    }
+/// Waits while `word` is `value`, or for a moment only (futex(2), FUTEX_WAIT; not the private one, since the kernel's wake-up at
+/// an exit is none).
+pub fn await_change(word: &AtomicI32, value: i32) {
+    // SAFETY: the word is there, and no time limit is named.
+    let _ = unsafe { syscall!(SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, value, 0) };
+}
+
+/// Wakes who waits for a change of `word` (FUTEX_WAKE).
+pub fn wake(word: &AtomicI32) {
+    // SAFETY: the word is there.
+    let _ = unsafe { syscall!(SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, 1) };
 }
 
 /// The end of a stack, where it begins to be used: the ABIs want it aligned to 16 bytes.

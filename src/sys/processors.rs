@@ -4,7 +4,13 @@
 //! likes to start the new one on another that is idle, and to wake that up takes a tenth of a millisecond on a virtual
 //! machine. So whoever hands over stays on the processor where it is, with the process that it makes, which then starts when
 //! it waits; and each gets the others back when it goes on by itself.
+//!
+//! A process that is to work beside the one that makes it needs the second processor, and may not get it: in a virtual machine
+//! of KVM's the kernel takes an idle processor for one that its host has taken away (vcpu_is_preempted), and leaves the new
+//! process to wait on that of its maker. So it is sent to another; and is called back where it is needed and has not begun,
+//! since others were at work there.
 
+use super::RawPid;
 use super::raw::syscall;
 use rustix::io::Errno;
 
@@ -49,13 +55,38 @@ impl Processors {
         Some(Processors(set))
     }
 
-    /// Lets this thread run on these only (sched_setaffinity(2)).
+    /// Lets this thread run on these only.
     pub fn take(&self) -> Result<(), Errno> {
+        self.give(0)
+    }
+
+    /// Has `process` run on any of this thread's processors but the one where this thread runs now. Nothing is done where
+    /// there is no other, or the host refuses it.
+    pub fn send_elsewhere(process: RawPid) {
+        if let (Some(Processors(mut set)), Some(Processors(here))) =
+            (Processors::own(), Processors::current())
+        {
+            for (word, here) in set.iter_mut().zip(here) {
+                *word &= !here;
+            }
+            let _ = Processors(set).give(process);
+        }
+    }
+
+    /// Has `process` run where this thread runs now, as far as the host lets it.
+    pub fn call_here(process: RawPid) {
+        if let Some(here) = Processors::current() {
+            let _ = here.give(process);
+        }
+    }
+
+    /// Lets `process` (0: this thread) run on these only (sched_setaffinity(2)).
+    fn give(&self, process: RawPid) -> Result<(), Errno> {
         // SAFETY: the kernel reads so many bytes.
         unsafe {
             syscall!(
                 SYS_sched_setaffinity,
-                0,
+                process,
                 size_of_val(&self.0),
                 self.0.as_ptr()
             )
