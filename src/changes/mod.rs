@@ -32,4 +32,4 @@ pub use list::{Change, Changes, Counts, Inside, Kind};
 pub use pattern::Patterns;
 pub use record::{Host, Record};
 pub use state::{FileType, State, Time};
-pub use store::Store;
+pub use store::{Covered, Store};

@@ -111,9 +111,9 @@ fn unlink(parent: BorrowedFd<'_>, name: &CStr) -> rustix::io::Result<bool> {
     }
 }
 
-/// Removes an upper directory, if it is empty, and a work directory with what the kernel leaves in that of a volatile
-/// overlay: names that are known need not be looked for. What does not work out, the search does.
-fn remove_known(upper: &Path, work: &Path) {
+/// Removes a work directory with what the kernel leaves in that of a volatile overlay: names that are known need not be looked
+/// for. What does not work out, the search does.
+fn remove_work(work: &Path) {
     use std::fs::{Permissions, remove_dir, remove_file, set_permissions};
     let inner = work.join("work");
     let incompatible = inner.join("incompat");
@@ -127,7 +127,6 @@ fn remove_known(upper: &Path, work: &Path) {
         .and_then(|()| remove_file(volatile.join("dirty")))
         .and_then(|()| made.iter().rev().try_for_each(remove_dir))
         .and_then(|()| remove_dir(work));
-    let _ = remove_dir(upper);
 }
 
 /// Lets us into a directory of ours, whatever its mode.
@@ -155,7 +154,10 @@ impl Store {
         let _lock = self.lock()?;
         self.remove_leftovers()?;
         for number in 0..self.pieces() {
-            remove_known(&self.upper(number), &self.work(number));
+            if !self.is_bare(number) {
+                remove_work(&self.work(number));
+            }
+            let _ = std::fs::remove_dir(self.upper(number));
         }
         let directory = self.directory();
         let at = Descent::open(directory, OFlags::RDONLY)

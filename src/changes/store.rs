@@ -37,6 +37,18 @@ struct Head {
 struct Piece {
     path: PathBuf,
     upper: PathBuf,
+    /// Whether the upper directory was mounted by itself, without an overlay.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    bare: bool,
+}
+
+/// A directory of the host that a new store stands in for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Covered {
+    /// The directory.
+    pub path: PathBuf,
+    /// Whether an overlay lies over it, with the upper directory: otherwise it is empty, and the upper directory is in its place.
+    pub by_overlay: bool,
 }
 
 /// The version alone, for stores whose other fields are not known here.
@@ -46,12 +58,12 @@ struct Version {
 }
 
 impl Store {
-    /// Makes the store `directory`, which must not be there yet, for overlays over the host's directories `pieces`, and
-    /// notes that `command` starts now. Each upper directory has the mode that the command sees.
+    /// Makes the store `directory`, which must not be there yet, for the host's directories `covered`, and notes that `command`
+    /// starts now. Each upper directory has the mode that the command sees.
     ///
     /// # Errors
     /// A piece that is no absolute path or not UTF-8, which `try.toml` cannot hold; what the kernel refuses.
-    pub fn create(directory: &Path, pieces: &[PathBuf], command: &[OsString]) -> Result<Store> {
+    pub fn create(directory: &Path, covered: &[Covered], command: &[OsString]) -> Result<Store> {
         let head = Head {
             version: VERSION,
             command: command
@@ -60,8 +72,8 @@ impl Store {
                 .collect(),
             started: i64::try_from(Time::now().total_nanoseconds()).unwrap_or(i64::MAX),
             pieces: (0..)
-                .zip(pieces)
-                .map(|(number, path)| Piece::new(number, path))
+                .zip(covered)
+                .map(|(number, covered)| Piece::new(number, covered))
                 .collect::<Result<_>>()?,
         };
         let store = Store {
@@ -69,7 +81,7 @@ impl Store {
             head,
         };
         make(directory, 0o700)?;
-        if let Err(error) = store.fill(pieces) {
+        if let Err(error) = store.fill() {
             // Nothing is in it but what has just been made.
             let _ = fs::remove_dir_all(directory);
             return Err(error);
@@ -78,12 +90,12 @@ impl Store {
     }
 
     /// Makes all that a new store holds.
-    fn fill(&self, pieces: &[PathBuf]) -> Result<()> {
+    fn fill(&self) -> Result<()> {
         own(&self.directory)?;
         for name in ["upper", "work"] {
             make(&self.directory.join(name), 0o700)?;
         }
-        for (number, path) in pieces.iter().enumerate() {
+        for (number, Piece { path, bare, .. }) in self.head.pieces.iter().enumerate() {
             let look = |path| -> rustix::io::Result<u32> {
                 let host = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
                 seen_mode(&host, rustix::fs::fstat(&host)?.st_mode & 0o7777)
@@ -95,7 +107,9 @@ impl Store {
                 Err(errno) => return Err(failed("look at", path, errno)),
             };
             make(&self.upper(number), mode)?;
-            make(&self.work(number), 0o700)?;
+            if !bare {
+                make(&self.work(number), 0o700)?;
+            }
         }
         let text = toml::to_string(&self.head)
             .map_err(|error| Error::usage(format!("write {HEAD}: {error}")))?;
@@ -178,7 +192,12 @@ impl Store {
         self.directory.join(&self.head.pieces[number].upper)
     }
 
-    /// The work directory of piece `number`.
+    /// Whether the upper directory of piece `number` was mounted by itself: then nothing in it is an overlay's notation.
+    pub(super) fn is_bare(&self, number: usize) -> bool {
+        self.head.pieces[number].bare
+    }
+
+    /// The work directory of piece `number`, if it has one.
     pub fn work(&self, number: usize) -> PathBuf {
         self.directory.join("work").join(number.to_string())
     }
@@ -218,7 +237,8 @@ pub(super) fn seen_mode(directory: impl AsFd, mode: u32) -> rustix::io::Result<u
 }
 
 impl Piece {
-    fn new(number: usize, path: &Path) -> Result<Piece> {
+    fn new(number: usize, covered: &Covered) -> Result<Piece> {
+        let path = &covered.path;
         if path.to_str().is_none() {
             return Err(Error::usage(format!(
                 "{} is not UTF-8, and {HEAD} can hold nothing else",
@@ -226,8 +246,9 @@ impl Piece {
             )));
         }
         let piece = Piece {
-            path: path.to_path_buf(),
+            path: path.clone(),
             upper: Path::new("upper").join(number.to_string()),
+            bare: !covered.by_overlay,
         };
         match piece.is_sound() {
             true => Ok(piece),

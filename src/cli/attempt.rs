@@ -2,14 +2,14 @@
 
 use super::changes;
 use super::run::carry_out;
-use rootlet::changes::Store;
+use rootlet::changes::{Covered, Store};
 use rootlet::error::{Error, Result};
 use rootlet::front::line::Line;
 use rootlet::front::request::{Request, Restart};
-use rootlet::host::look::ThisMachine;
+use rootlet::host::look::{Look, ThisMachine};
 use rootlet::host::mountinfo::MountInfo;
 use rootlet::host::unanswered;
-use rootlet::preset::attempt::{self, Layer, Parts};
+use rootlet::preset::attempt::{self, Layer, Lower, Parts};
 use rootlet::preset::pieces::{Pieces, pieces};
 use rootlet::preset::{need_namespaces, refine};
 use std::ffi::OsStr;
@@ -24,7 +24,7 @@ pub fn attempt(line: &Line<'_>) -> anyhow::Result<u8> {
     let machine = ThisMachine::default();
     let cwd = unanswered::working_directory()?;
     let found = pieces(info.visible(), &used(cwd.as_deref()), &machine);
-    let layers = attempt::layers(&found);
+    let layers = attempt::layers(&found, |path| machine.is_empty(path));
     machine.check()?;
     let kept = value(line, "keep");
     let directory = match kept {
@@ -140,14 +140,14 @@ fn place() -> Result<PathBuf> {
     Ok(free.unwrap_or(tries))
 }
 
-/// Where the parts of each overlay are, in a store that is made in `directory`.
+/// Where the parts of each layer are, in a store that is made in `directory`.
 fn parts(layers: &[Layer<'_>], directory: &Path) -> Vec<Parts> {
     let part = |(number, layer): (usize, &Layer<'_>)| {
         let of = |what: &str| directory.join(what).join(number.to_string());
         Parts {
-            lower: match layer.picture {
-                Some(_) => of("picture"),
-                None => layer.path.clone(),
+            lower: match layer.lower {
+                Lower::Picture(_) => of("picture"),
+                _ => layer.path.clone(),
             },
             upper: of("upper"),
             work: of("work"),
@@ -162,8 +162,12 @@ fn make_store(
     parts: &[Parts],
     request: &Request,
 ) -> Result<Store> {
-    let paths: Vec<PathBuf> = layers.iter().map(|layer| layer.path.clone()).collect();
-    let store = Store::create(directory, &paths, &request.spec.command)?;
+    let covered = |layer: &Layer<'_>| Covered {
+        path: layer.path.clone(),
+        by_overlay: layer.lower != Lower::Nothing,
+    };
+    let covered: Vec<Covered> = layers.iter().map(covered).collect();
+    let store = Store::create(directory, &covered, &request.spec.command)?;
     match make_pictures(layers, parts) {
         Ok(()) => Ok(store),
         Err(error) => {
@@ -175,7 +179,7 @@ fn make_store(
 
 fn make_pictures(layers: &[Layer<'_>], parts: &[Parts]) -> Result<()> {
     for (layer, parts) in layers.iter().zip(parts) {
-        if let Some(holds) = layer.picture {
+        if let Lower::Picture(holds) = layer.lower {
             let made = std::fs::DirBuilder::new()
                 .recursive(true)
                 .create(&parts.lower);

@@ -72,6 +72,9 @@ pub trait Look {
 
     /// Where in `directory` the caller may change something.
     fn changeable(&self, directory: &Path) -> Changeable;
+
+    /// Whether `directory` has nothing in it; false when it cannot be listed.
+    fn is_empty(&self, directory: &Path) -> bool;
 }
 
 /// This machine, as the calling process sees it.
@@ -227,6 +230,18 @@ impl Look for ThisMachine {
             // The names in it lead nowhere.
             false => only_itself(false),
         }
+    }
+
+    fn is_empty(&self, directory: &Path) -> bool {
+        let mut is_empty = true;
+        let listed = open(directory).and_then(|fd| {
+            each_name(&fd, |_, _| {
+                is_empty = false;
+                false
+            })
+        });
+        let listed = self.unanswered.answer("getdents", directory, listed);
+        listed.is_some() && is_empty
     }
 }
 

@@ -1,7 +1,8 @@
 //! `rootlet try`: the whole machine as it is, but what is written goes to overlays.
 //!
-//! The host's tree is there, read-only; over it lie the overlays that [`super::pieces`] names. /dev and /sys are the
-//! host's, and /proc is the container's own, as in `rootlet run`.
+//! The host's tree is there, read-only; over it lie the overlays that [`super::pieces`] names. Where a directory is empty its
+//! upper directory lies there by itself: it looks the same, and the kernel takes longer for an overlay than for all else of
+//! it. /dev and /sys are the host's, and /proc is the container's own, as in `rootlet run`.
 
 use super::pieces::{Held, Piece, Pieces, What};
 use crate::error::{Error, Result};
@@ -9,31 +10,44 @@ use crate::spec::{Capability, Missing, Mount, Proc, Spec, User, Without};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-/// An overlay of an attempt.
+/// What catches writes in an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layer<'a> {
     /// The directory of the host that it lies over.
     pub path: PathBuf,
-    /// What is in its lower layer, where that is made up.
-    pub picture: Option<&'a [Held]>,
+    /// What is read through it.
+    pub lower: Lower<'a>,
 }
 
-/// The overlays of an attempt, in the order in which they are laid.
-pub fn layers(found: &Pieces) -> Vec<Layer<'_>> {
+/// What is below the upper directory of a [`Layer`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lower<'a> {
+    /// The directory itself.
+    Host,
+    /// A directory that is made up, and what is in it.
+    Picture(&'a [Held]),
+    /// Nothing: the directory is empty, and there is no overlay.
+    Nothing,
+}
+
+/// The layers of an attempt, in the order in which they are laid. `is_empty` tells whether a directory of the host has nothing in
+/// it.
+pub fn layers(found: &Pieces, is_empty: impl Fn(&Path) -> bool) -> Vec<Layer<'_>> {
+    let layer = |piece| {
+        let path = Piece::path(piece);
+        let lower = match piece {
+            Piece::Overlay { .. } if is_empty(path) => Lower::Nothing,
+            Piece::Overlay { .. } => Lower::Host,
+            Piece::Picture { holds, .. } => Lower::Picture(holds),
+            _ => return None,
+        };
+        let path = path.to_path_buf();
+        Some(Layer { path, lower })
+    };
     found.pieces.iter().filter_map(layer).collect()
 }
 
-fn layer(piece: &Piece) -> Option<Layer<'_>> {
-    let picture = match piece {
-        Piece::Overlay { .. } => None,
-        Piece::Picture { holds, .. } => Some(holds.as_slice()),
-        _ => return None,
-    };
-    let path = piece.path().to_path_buf();
-    Some(Layer { path, picture })
-}
-
-/// Where the parts of an overlay are.
+/// Where the parts of a layer are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parts {
     /// What is read: the directory of the host, or one that is made up.
@@ -58,23 +72,32 @@ pub fn preset(
         .iter()
         .filter(|layer| cwd.is_some_and(|cwd| cwd.starts_with(&layer.path)));
     let needed = around_cwd.max_by_key(|layer| layer.path.as_os_str().len());
-    let overlay = |layer: &Layer<'_>, parts: &Parts| Mount::Overlay {
-        read_only: false,
-        lower: vec![parts.lower.clone()],
-        target: layer.path.clone(),
-        upper: Some(parts.upper.clone()),
-        work: Some(parts.work.clone()),
-        optional: needed != Some(layer),
-        volatile: true,
+    let laid = |layer: &Layer<'_>, parts: &Parts| match layer.lower {
+        Lower::Nothing => Mount::Bind {
+            source: parts.upper.clone(),
+            target: Some(layer.path.clone()),
+            read_only: false,
+            without: Without::default(),
+            missing: Missing::Refused,
+        },
+        _ => Mount::Overlay {
+            read_only: false,
+            lower: vec![parts.lower.clone()],
+            target: layer.path.clone(),
+            upper: Some(parts.upper.clone()),
+            work: Some(parts.work.clone()),
+            optional: needed != Some(layer),
+            volatile: true,
+        },
     };
     let mut mounts = vec![
         as_it_is("/dev".into(), false),
         as_it_is("/sys".into(), false),
     ];
-    let mut overlays = layers.iter().zip(parts);
+    let mut layers = layers.iter().zip(parts);
     for piece in found.clone().on_a_copy().pieces {
         match piece.catches_writes() {
-            true => mounts.extend(overlays.next().map(|(layer, parts)| overlay(layer, parts))),
+            true => mounts.extend(layers.next().map(|(layer, parts)| laid(layer, parts))),
             false => mounts.push(as_it_is(piece.path().to_path_buf(), true)),
         }
     }
@@ -161,7 +184,7 @@ mod tests {
             pieces,
             uncovered: Vec::new(),
         };
-        let layers = layers(&found);
+        let layers = layers(&found, |path| path == Path::new("/var/tmp"));
         let spec = preset(&found, &layers, &parts(&layers), Path::new("/store"), None);
         let shown = |mount: &Mount| match mount {
             Mount::Overlay { target, .. } => format!("overlay {}", target.display()),
@@ -170,7 +193,11 @@ mod tests {
                 read_only: true,
                 ..
             } => format!("read-only {}", source.display()),
-            Mount::Bind { source, .. } => format!("bind {}", source.display()),
+            Mount::Bind {
+                source,
+                target: Some(target),
+                ..
+            } => format!("{} at {}", source.display(), target.display()),
             other => format!("{other:?}"),
         };
         spec.mounts[2..spec.mounts.len() - 1]
@@ -251,7 +278,12 @@ mod tests {
         ];
         assert_eq!(
             laid(pieces),
-            ["overlay /home/me", "overlay /var", "overlay /var/tmp"]
+            [
+                "overlay /home/me",
+                "overlay /var",
+                "/store/upper/2 at /var/tmp"
+            ],
+            "over an empty directory there is no overlay"
         );
     }
 }

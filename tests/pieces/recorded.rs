@@ -120,6 +120,10 @@ impl Look for Recorded {
         self.node(path).is_some_and(|node| node.own)
     }
 
+    fn is_empty(&self, directory: &Path) -> bool {
+        self.children(directory).next().is_none()
+    }
+
     fn changeable(&self, directory: &Path) -> Changeable {
         let Some(node) = self.node(directory).filter(|node| !node.shut) else {
             return Changeable::default();
