@@ -124,7 +124,10 @@ impl Descent {
 
     /// The names in the current directory, but `.` and `..`, sorted.
     pub fn names(&self) -> Result<Vec<CString>> {
-        names(self.current())
+        let mut names = Vec::new();
+        each_name(self.current(), |name| names.push(name.to_owned()))?;
+        names.sort_unstable();
+        Ok(names)
     }
 }
 
@@ -143,19 +146,17 @@ pub fn c_name(name: &OsStr) -> Result<CString> {
     CString::new(name.as_bytes()).map_err(|_| Errno::INVAL)
 }
 
-/// The names in `directory`, which may be a descriptor with O_PATH.
-fn names(directory: BorrowedFd<'_>) -> Result<Vec<CString>> {
+/// The names in `directory`, which may be a descriptor with O_PATH, as they come.
+pub fn each_name(directory: BorrowedFd<'_>, mut found: impl FnMut(&CStr)) -> Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = openat(directory, c".", flags, Mode::empty())?;
     let mut buffer = [MaybeUninit::uninit(); BUFFER];
     let mut entries = RawDir::new(directory, &mut buffer);
-    let mut names = Vec::new();
     while let Some(entry) = entries.next() {
         match entry?.file_name() {
             name if name == c"." || name == c".." => {}
-            name => names.push(name.to_owned()),
+            name => found(name),
         }
     }
-    names.sort_unstable();
-    Ok(names)
+    Ok(())
 }

@@ -32,7 +32,7 @@ impl Store {
         to: &mut dyn Write,
     ) -> Result<std::io::Result<()>> {
         let changes = self.changes()?;
-        let chosen = changes.list.iter().filter(|it| patterns.matches(&it.path));
+        let chosen = changes.list.iter().filter(|it| patterns.matches(it.path));
         for change in chosen {
             if let Err(error) = self.one(change, safe, to) {
                 return Ok(Err(error));
@@ -41,8 +41,8 @@ impl Store {
         Ok(Ok(()))
     }
 
-    fn one(&self, change: &Change, safe: bool, to: &mut dyn Write) -> std::io::Result<()> {
-        let path = shown(&change.path);
+    fn one(&self, change: Change<'_>, safe: bool, to: &mut dyn Write) -> std::io::Result<()> {
+        let path = shown(change.path);
         let types = [change.before, change.after].map(|state| state.map(|it| it.file_type));
         writeln!(to, "{} {path}{}", change.kind.letter(), note(change))?;
         let is_text = |it: Option<FileType>| it.is_none_or(|it| it == FileType::File);
@@ -55,7 +55,7 @@ impl Store {
                     return writeln!(to, "files of {} and {} bytes differ", sizes[0], sizes[1]);
                 }
                 let relative = change.path.strip_prefix(self.path(change.piece));
-                let relative = relative.unwrap_or(&change.path);
+                let relative = relative.unwrap_or(change.path);
                 let old = before.map(|_| read(self.path(change.piece), relative));
                 let new = after.map(|_| read(&self.upper(change.piece), relative));
                 match (old.unwrap_or(Ok(Vec::new())), new.unwrap_or(Ok(Vec::new()))) {
@@ -69,7 +69,7 @@ impl Store {
 }
 
 /// What differs besides the content.
-fn note(change: &Change) -> String {
+fn note(change: Change<'_>) -> String {
     match (change.before, change.after) {
         (Some(before), Some(after)) if before.file_type != after.file_type => {
             format!(

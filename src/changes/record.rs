@@ -34,7 +34,7 @@ impl Record {
         let hosts = changes
             .list
             .iter()
-            .map(|change| (change.path.clone(), Host::new(change, started)));
+            .map(|change| (change.path.to_path_buf(), Host::new(change, started)));
         Record(hosts.collect())
     }
 
@@ -59,21 +59,21 @@ impl Record {
     /// Why `change` is not to be applied: the host is not what it was when the command had ended.
     ///
     /// What an apply that died has already done is no reason.
-    pub fn conflict(&self, change: &Change) -> Option<&'static str> {
-        let Some(host) = self.0.get(&change.path) else {
+    pub fn conflict(&self, change: Change<'_>) -> Option<&'static str> {
+        let Some(host) = self.0.get(change.path) else {
             return Some("was changed on the host after the command had ended");
         };
         if host.meanwhile {
             return Some("was changed on the host while the command ran");
         }
-        let directory = change.after.is_some_and(|state| state.is_directory());
+        let directory = change.after.is_some_and(State::is_directory);
         match (host.state, change.before) {
             (None, None) => None,
             // A directory that both have made is one directory; it may also be ours, from an apply that died.
             (_, Some(now)) if now.is_directory() && directory => None,
             (None, Some(_)) => Some("has come into being on the host after the command had ended"),
             (Some(_), None) => Some("was deleted on the host after the command had ended"),
-            (Some(then), Some(now)) if then == state(&now) && host.inside == inside(change) => None,
+            (Some(then), Some(now)) if then == state(now) && host.inside == inside(change) => None,
             _ => Some("was changed on the host after the command had ended"),
         }
     }
@@ -84,24 +84,24 @@ fn state(state: &State) -> (FileType, u64, u64, Time) {
     (state.file_type, state.inode, state.size, state.mtime)
 }
 
-fn inside(change: &Change) -> (u64, u64, Time) {
-    let inside = change.inside.as_ref();
+fn inside(change: Change<'_>) -> (u64, u64, Time) {
+    let inside = change.inside;
     inside.map_or_else(Default::default, |inside| {
         (inside.entries, inside.bytes, inside.latest)
     })
 }
 
 impl Host {
-    fn new(change: &Change, started: Time) -> Host {
-        let directory = |state: Option<State>| state.is_some_and(|state| state.is_directory());
+    fn new(change: Change<'_>, started: Time) -> Host {
+        let directory = |state: Option<&State>| state.is_some_and(|state| state.is_directory());
         let mut latest = change.before.map(|state| state.mtime.max(state.ctime));
-        if let Some(inside) = &change.inside {
+        if let Some(inside) = change.inside {
             latest = latest.max(Some(inside.latest_change));
         }
         // A directory changes with whatever is made in it.
         let stays = directory(change.before) && directory(change.after);
         Host {
-            state: change.before.as_ref().map(state),
+            state: change.before.map(state),
             inside: inside(change),
             meanwhile: !stays && latest.is_some_and(|latest| latest > started),
         }

@@ -1,6 +1,6 @@
 //! Directories with all that is in them: to count it, and to remove it.
 
-use super::descent::{Descent, c_name};
+use super::descent::Descent;
 use super::list::Inside;
 use super::metadata::set_mode;
 use super::state::{FileType, State};
@@ -15,12 +15,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Counts what is below the directory `name` of `parent`, and says whether all that can be deleted.
-pub fn measure(parent: BorrowedFd<'_>, name: &OsStr) -> Inside {
+pub fn measure(parent: BorrowedFd<'_>, name: &CStr) -> Inside {
     let mut inside = Inside::default();
-    let counted = c_name(name).and_then(|name| {
-        let descent = Descent::open_in(parent, &name, OFlags::RDONLY)?;
-        count(descent, &mut inside)
-    });
+    let counted = Descent::open_in(parent, name, OFlags::RDONLY)
+        .and_then(|descent| count(descent, &mut inside));
     if let Err(errno) = counted {
         let reason = match errno {
             Errno::XDEV => "another file system is mounted in it".to_string(),

@@ -6,12 +6,18 @@ use std::path::Path;
 
 /// The path with everything escaped that is not plain text: `a\nb`, `\x1b[0m`, `\xff`.
 pub fn shown(path: &Path) -> String {
+    let mut text = String::new();
+    show(path, &mut text);
+    text
+}
+
+/// Adds to `text` what [`shown`] makes of the path.
+pub fn show(path: &Path, text: &mut String) {
     let bytes = path.as_os_str().as_bytes();
     let plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'\\';
-    if let Some(text) = path.to_str().filter(|_| bytes.iter().all(plain)) {
-        return text.to_string();
+    if let Some(path) = path.to_str().filter(|_| bytes.iter().all(plain)) {
+        return text.push_str(path);
     }
-    let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
         for letter in chunk.valid().chars() {
             match letter {
@@ -19,7 +25,7 @@ pub fn shown(path: &Path) -> String {
                 '\n' => text.push_str("\\n"),
                 '\t' => text.push_str("\\t"),
                 '\r' => text.push_str("\\r"),
-                '\0'..='\x1f' | '\x7f' => escape(&mut text, letter as u8),
+                '\0'..='\x1f' | '\x7f' => escape(text, letter as u8),
                 _ if letter.is_control() || reorders(letter) => {
                     text.extend(letter.escape_unicode())
                 }
@@ -27,10 +33,9 @@ pub fn shown(path: &Path) -> String {
             }
         }
         for &byte in chunk.invalid() {
-            escape(&mut text, byte);
+            escape(text, byte);
         }
     }
-    text
 }
 
 /// A line of a file, without its end: tabs stay, and everything else that is not plain text is escaped.

@@ -27,14 +27,14 @@ pub struct Batch<'a> {
 }
 
 struct Waiting<'a> {
-    change: &'a Change,
+    change: Change<'a>,
     name: CString,
     temporary: CString,
 }
 
 impl<'a> Batch<'a> {
     /// The new file is in `temporary`.
-    pub fn replace(&mut self, change: &'a Change, name: CString, temporary: CString, new: State) {
+    pub fn replace(&mut self, change: Change<'a>, name: CString, temporary: CString, new: &State) {
         self.bytes += new.size;
         self.waiting.push(Waiting {
             change,
@@ -46,13 +46,13 @@ impl<'a> Batch<'a> {
     /// To be deleted; a directory needs a name of its own for the time that it takes.
     pub fn delete(
         &mut self,
-        change: &'a Change,
+        change: Change<'a>,
         note: &mut Note<'_>,
         piece: usize,
         root: &Path,
     ) -> rustix::io::Result<()> {
         let name = c_name(change.path.file_name().unwrap_or_default())?;
-        let path = change.path.strip_prefix(root).unwrap_or(&change.path);
+        let path = change.path.strip_prefix(root).unwrap_or(change.path);
         let directory = path.parent().unwrap_or(path);
         let temporary = match change.inside {
             Some(_) => note.name_in(piece, directory)?,
@@ -92,12 +92,12 @@ impl<'a> Job<'a> {
             waiting.give_up(piece);
             self.result.refused.push(match done {
                 Err(Errno::BUSY | Errno::EXIST) => Refusal::Conflict {
-                    path: change.path.clone(),
+                    path: change.path.to_path_buf(),
                     reason: "was changed on the host just now",
                 },
                 result => Refusal::Failed(failed(
                     "apply",
-                    &change.path,
+                    change.path,
                     result.err().unwrap_or(Errno::IO),
                 )),
             });
@@ -150,10 +150,10 @@ impl Waiting<'_> {
 ///
 /// # Errors
 /// EBUSY when it has not.
-pub fn expect(at: BorrowedFd<'_>, name: &CStr, seen: Option<State>) -> rustix::io::Result<()> {
+pub fn expect(at: BorrowedFd<'_>, name: &CStr, seen: Option<&State>) -> rustix::io::Result<()> {
     match (look(at, name)?, seen) {
         (None, None) => Ok(()),
-        (Some(now), Some(seen)) if now.same_file(&seen) => Ok(()),
+        (Some(now), Some(seen)) if now.same_file(seen) => Ok(()),
         _ => Err(Errno::BUSY),
     }
 }

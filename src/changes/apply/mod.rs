@@ -113,7 +113,7 @@ impl Store {
             .collect();
         for (number, linked) in changes.linked.iter().enumerate() {
             let of_piece = chosen.iter().filter(|change| change.piece == number);
-            let wanted: Vec<&Change> = of_piece.copied().collect();
+            let wanted: Vec<Change<'_>> = of_piece.copied().collect();
             if !wanted.is_empty() {
                 let record = (!force).then_some(&record);
                 job.piece(
@@ -130,17 +130,18 @@ impl Store {
 }
 
 /// The changes that `patterns` choose, and the new directories that they lie in.
-fn choose<'a>(changes: &'a Changes, patterns: &Patterns) -> Vec<&'a Change> {
-    let mut chosen = vec![false; changes.list.len()];
+fn choose<'a>(changes: &'a Changes, patterns: &Patterns) -> Vec<Change<'a>> {
+    let list: Vec<Change<'_>> = changes.list.iter().collect();
+    let mut chosen = vec![false; list.len()];
     let mut above: Vec<usize> = Vec::new();
-    for (number, change) in changes.list.iter().enumerate() {
+    for (number, change) in list.iter().enumerate() {
         while above
             .last()
-            .is_some_and(|&it| !change.path.starts_with(&changes.list[it].path))
+            .is_some_and(|&it| !change.path.starts_with(list[it].path))
         {
             above.pop();
         }
-        if patterns.matches(&change.path) {
+        if patterns.matches(change.path) {
             chosen[number] = true;
             above.iter().for_each(|&it| chosen[it] = true);
         }
@@ -148,7 +149,7 @@ fn choose<'a>(changes: &'a Changes, patterns: &Patterns) -> Vec<&'a Change> {
             above.push(number);
         }
     }
-    let list = changes.list.iter().zip(chosen);
+    let list = list.into_iter().zip(chosen);
     list.filter_map(|(change, chosen)| chosen.then_some(change))
         .collect()
 }
@@ -175,11 +176,11 @@ struct Piece<'a> {
     placed: BTreeMap<u64, Placed>,
     batch: Batch<'a>,
     /// Directories whose mode and times are set when all is in them.
-    directories: Vec<&'a Change>,
+    directories: Vec<Change<'a>>,
 }
 
 /// The root of a piece, for syncfs(2); where that can be searched and not listed, a directory in it that is written to.
-fn to_sync(root: &Path, wanted: &[&Change]) -> Result<OwnedFd> {
+fn to_sync(root: &Path, wanted: &[Change<'_>]) -> Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let open = |path: &Path, more| rustix::fs::open(path, flags | more, Mode::empty());
     open(root, OFlags::empty()).or_else(|errno| {
@@ -195,7 +196,7 @@ impl<'a> Piece<'a> {
         store: &'a Store,
         number: usize,
         linked: BTreeMap<u64, super::list::Linked>,
-        wanted: &[&'a Change],
+        wanted: &[Change<'a>],
     ) -> Result<Self> {
         let open = |path: &Path, flags| {
             Descent::open(path, flags).map_err(|errno| failed("open directory", path, errno))
@@ -217,13 +218,13 @@ impl<'a> Piece<'a> {
     }
 
     /// The way from the root of the piece to the directory that `change` is in.
-    fn directory(&self, change: &'a Change) -> &'a Path {
-        let path = change.path.strip_prefix(self.root).unwrap_or(&change.path);
+    fn directory(&self, change: Change<'a>) -> &'a Path {
+        let path = change.path.strip_prefix(self.root).unwrap_or(change.path);
         path.parent().unwrap_or(path)
     }
 
     /// Goes to the directories that `change` is in, here and there.
-    fn go(&mut self, change: &'a Change) -> rustix::io::Result<()> {
+    fn go(&mut self, change: Change<'a>) -> rustix::io::Result<()> {
         let directory = self.directory(change);
         self.upper.go(directory)?;
         self.host.go(directory)
@@ -235,7 +236,7 @@ impl<'a> Job<'a> {
         &mut self,
         number: usize,
         linked: BTreeMap<u64, super::list::Linked>,
-        wanted: &[&'a Change],
+        wanted: &[Change<'a>],
         record: Option<&Record>,
     ) {
         let mut piece = match Piece::open(self.store, number, linked, wanted) {
@@ -248,14 +249,14 @@ impl<'a> Job<'a> {
             self.tell();
             if refused.is_some_and(|above| change.path.starts_with(above)) {
                 self.result.refused.push(Refusal::Conflict {
-                    path: change.path.clone(),
+                    path: change.path.to_path_buf(),
                     reason: "lies in a directory that was not applied",
                 });
                 continue;
             }
             if let Err(refusal) = self.prepare(&mut piece, change, record) {
                 if change.makes_directory() {
-                    refused = Some(&change.path);
+                    refused = Some(change.path);
                 }
                 self.result.refused.push(refusal);
             }
@@ -284,23 +285,23 @@ impl<'a> Job<'a> {
     fn prepare(
         &mut self,
         piece: &mut Piece<'a>,
-        change: &'a Change,
+        change: Change<'a>,
         record: Option<&Record>,
     ) -> std::result::Result<(), Refusal> {
-        let path = || change.path.clone();
+        let path = || change.path.to_path_buf();
         if let Some(reason) = record.and_then(|record| record.conflict(change)) {
             return Err(Refusal::Conflict {
                 path: path(),
                 reason,
             });
         }
-        if let Some(inside) = &change.inside
+        if let Some(inside) = change.inside
             && let Some(obstacle) = &inside.obstacle
         {
-            let step = format!("delete directory {}: {obstacle}", shown(&change.path));
+            let step = format!("delete directory {}: {obstacle}", shown(change.path));
             return Err(Refusal::Failed(Error::broken(step)));
         }
-        let failed = |errno| Refusal::Failed(failed("apply", &change.path, errno));
+        let failed = |errno| Refusal::Failed(failed("apply", change.path, errno));
         if change.path == piece.root {
             piece.directories.push(change);
             return Ok(());
@@ -320,8 +321,8 @@ impl<'a> Job<'a> {
     fn directory(
         &mut self,
         piece: &mut Piece<'a>,
-        change: &'a Change,
-        after: State,
+        change: Change<'a>,
+        after: &State,
     ) -> rustix::io::Result<()> {
         let name = c_name(change.path.file_name().unwrap_or_default())?;
         let at = piece.host.current();
@@ -353,8 +354,8 @@ impl<'a> Job<'a> {
     fn write(
         &mut self,
         piece: &mut Piece<'a>,
-        change: &'a Change,
-        after: State,
+        change: Change<'a>,
+        after: &State,
     ) -> rustix::io::Result<()> {
         let name = c_name(change.path.file_name().unwrap_or_default())?;
         let directory = piece.directory(change);
@@ -365,7 +366,7 @@ impl<'a> Job<'a> {
             _ => false,
         };
         if !linked {
-            place::write(upper, &name, host, &temporary, &after)?;
+            place::write(upper, &name, host, &temporary, after)?;
         }
         if after.links > 1 && !linked {
             let placed = Placed::at(host, directory, &temporary)?;
@@ -379,14 +380,14 @@ impl<'a> Job<'a> {
     fn finish_directories(&mut self, piece: &mut Piece<'a>) {
         while let Some(change) = piece.directories.pop() {
             if let Err(errno) = finish(piece, change) {
-                let error = failed("set mode and times of", &change.path, errno);
+                let error = failed("set mode and times of", change.path, errno);
                 self.result.refused.push(Refusal::Failed(error));
             }
         }
     }
 }
 
-fn finish<'a>(piece: &mut Piece<'a>, change: &'a Change) -> rustix::io::Result<()> {
+fn finish<'a>(piece: &mut Piece<'a>, change: Change<'a>) -> rustix::io::Result<()> {
     let Some(after) = change.after else {
         return Ok(());
     };
@@ -408,9 +409,9 @@ fn finish<'a>(piece: &mut Piece<'a>, change: &'a Change) -> rustix::io::Result<(
     let after = match change.kind {
         Kind::Mode => State {
             mtime: State::from(&fstat(&host)?).mtime,
-            ..after
+            ..*after
         },
-        _ => after,
+        _ => *after,
     };
     metadata::copy(upper.as_fd(), host.as_fd(), &after)
 }

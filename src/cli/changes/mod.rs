@@ -1,16 +1,18 @@
 //! `rootlet changes`, `diff`, `apply` and `drop`: what a `rootlet try` has left; and what that asks at its end.
 
+mod json;
+mod lines;
+
 use super::written;
 use clap::Args;
+use json::json;
+use lines::list;
 use rootlet::changes::text::shown;
-use rootlet::changes::{
-    Applied, Change, Changes, FileType, Kind, Patterns, Progress, Refusal, Store,
-};
+use rootlet::changes::{Applied, Changes, Patterns, Progress, Refusal, Store};
 use rootlet::error::Result;
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -69,13 +71,15 @@ fn patterns(words: &[PathBuf]) -> Patterns {
 pub fn changes(line: &ChangesLine) -> anyhow::Result<u8> {
     let (store, patterns) = line.chosen.open()?;
     let mut changes = store.changes()?;
-    changes.list.retain(|change| patterns.matches(&change.path));
+    if !patterns.is_empty() {
+        changes.list.retain(|change| patterns.matches(change.path));
+    }
     let mut out = io::stdout().lock();
-    let text = match line.json {
-        true => json(&store, &changes)?,
-        false => list(&changes, out.is_terminal(), usize::MAX),
-    };
-    written(out.write_all(text.as_bytes()))
+    let terminal = out.is_terminal();
+    written(match line.json {
+        true => out.write_all(json(&store, &changes)?.as_bytes()),
+        false => list(&changes, terminal, usize::MAX, &mut out),
+    })
 }
 
 /// `rootlet diff`.
@@ -190,13 +194,16 @@ pub fn report(store: &Store, changes: &Changes, as_json: bool) -> anyhow::Result
         return written(io::stdout().write_all(json(store, changes)?.as_bytes()));
     }
     let dir = shown(store.directory());
-    let terminal = io::stderr().is_terminal();
-    written(write!(
-        io::stderr(),
-        "{}rootlet: the changes are in {dir}\n\
-         hint: rootlet changes|diff|apply|drop {dir}\n",
-        list(changes, terminal, MOST_LINES)
-    ))
+    let mut err = io::stderr().lock();
+    let terminal = err.is_terminal();
+    let listed = list(changes, terminal, MOST_LINES, &mut err).and_then(|()| {
+        write!(
+            err,
+            "rootlet: the changes are in {dir}\n\
+             hint: rootlet changes|diff|apply|drop {dir}\n"
+        )
+    });
+    written(listed)
 }
 
 /// Asks what is to become of the changes, until it is decided.
@@ -206,7 +213,7 @@ pub fn ask(store: Store) -> anyhow::Result<()> {
         if changes.list.is_empty() && changes.unread.is_empty() {
             return Ok(store.drop()?);
         }
-        eprint!("{}", list(&changes, true, MOST_LINES));
+        list(&changes, true, MOST_LINES, &mut io::stderr())?;
         match answer("[k]eep all, keep [s]ome, show [d]ifferences, d[r]op, or [l]eave them? ")?
             .as_str()
         {
@@ -248,137 +255,5 @@ fn answer(question: &str) -> io::Result<String> {
             Ok("l".to_string())
         }
         _ => Ok(line.trim().to_lowercase()),
-    }
-}
-
-fn json(store: &Store, changes: &Changes) -> anyhow::Result<String> {
-    let size = |file: FileType, size: Option<u64>| size.filter(|_| file == FileType::File);
-    let one = |change: &Change| {
-        let file = change.file_type();
-        serde_json::json!({
-            "path": change.path.to_string_lossy(),
-            "kind": change.kind,
-            "type": file.name(),
-            "size_before": size(file, change.before.map(|state| state.size)),
-            "size_after": size(file, change.after.map(|state| state.size)),
-            "mode": change.after.map(|state| format!("{:o}", state.mode & 0o7777)),
-            "entries_deleted": change.inside.as_ref().map(|inside| inside.entries),
-        })
-    };
-    let object = serde_json::json!({
-        "dir": store.directory().to_string_lossy(),
-        "command": store.command(),
-        "changes": changes.list.iter().map(one).collect::<Vec<_>>(),
-        "counts": changes.counts(),
-        "not_compared": changes.unread.iter().map(ToString::to_string).collect::<Vec<_>>(),
-    });
-    Ok(serde_json::to_string(&object)? + "\n")
-}
-
-/// The list for people: on a terminal below their directories and in colour, else a path a line.
-fn list(changes: &Changes, terminal: bool, most: usize) -> String {
-    let colour = terminal && std::env::var_os("NO_COLOR").is_none();
-    let mut text = String::new();
-    let mut directory: Option<&Path> = None;
-    for change in changes.list.iter().take(most) {
-        let parent = change.path.parent().unwrap_or(Path::new("/"));
-        if terminal && directory != Some(parent) {
-            directory = Some(parent);
-            text += &format!("{}\n", shown(parent));
-        }
-        let name = match (terminal, change.path.file_name()) {
-            (true, Some(name)) => format!("  {}", shown(Path::new(name))),
-            _ => shown(&change.path),
-        };
-        let letter = match colour {
-            true => format!("\x1b[{}m{}\x1b[0m", tint(change.kind), change.kind.letter()),
-            false => change.kind.letter().to_string(),
-        };
-        // Writing to a String does not fail.
-        let _ = writeln!(text, "{letter} {name}{}", detail(change));
-    }
-    let rest = changes.list.len().saturating_sub(most);
-    if rest > 0 {
-        text += &format!("... and {rest} more\n");
-    }
-    for error in &changes.unread {
-        text += &format!("? {error}\n");
-    }
-    text + &sums(changes)
-}
-
-fn tint(kind: Kind) -> u8 {
-    match kind {
-        Kind::Added => 32,
-        Kind::Changed | Kind::Type => 33,
-        Kind::Deleted => 31,
-        Kind::Mode => 36,
-    }
-}
-
-/// What there is to say of a change behind its name.
-fn detail(change: &Change) -> String {
-    let slash = match change.file_type() {
-        FileType::Directory => "/",
-        _ => "",
-    };
-    let states = (change.before, change.after);
-    let more = match (change.kind, states, &change.inside) {
-        (_, _, Some(inside)) if inside.entries > 0 => format!("  with {} in it", inside.entries),
-        (Kind::Changed, (Some(before), Some(after)), _) if before.size != after.size => {
-            format!("  {} to {}", bytes(before.size), bytes(after.size))
-        }
-        (Kind::Added, (_, Some(after)), _) if after.file_type == FileType::File => {
-            format!("  {}", bytes(after.size))
-        }
-        (Kind::Mode, (Some(before), Some(after)), _) if before.mode != after.mode => {
-            format!("  {:o} to {:o}", before.mode & 0o7777, after.mode & 0o7777)
-        }
-        (Kind::Type, (Some(before), Some(after)), _) => {
-            format!(
-                "  {} to {}",
-                before.file_type.name(),
-                after.file_type.name()
-            )
-        }
-        _ => String::new(),
-    };
-    format!("{slash}{more}")
-}
-
-fn sums(changes: &Changes) -> String {
-    let counts = changes.counts();
-    let named = [
-        (counts.added, "added"),
-        (counts.changed, "changed"),
-        (counts.deleted, "deleted"),
-        (counts.mode, "with another mode"),
-        (counts.of_type, "of another type"),
-    ];
-    let said: Vec<String> = named
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{count} {what}"))
-        .collect();
-    match said.is_empty() {
-        true => "no changes\n".to_string(),
-        false => format!("{}; {} written\n", said.join(", "), bytes(counts.bytes)),
-    }
-}
-
-/// A number of bytes in the largest unit that leaves a number above 1.
-fn bytes(count: u64) -> String {
-    let mut value = count as f64;
-    let mut unit = "B";
-    for next in ["KiB", "MiB", "GiB", "TiB"] {
-        if value < 1024.0 {
-            break;
-        }
-        value /= 1024.0;
-        unit = next;
-    }
-    match unit {
-        "B" => format!("{count} B"),
-        _ => format!("{value:.1} {unit}"),
     }
 }

@@ -1,0 +1,114 @@
+//! Who looks into which directory.
+
+use super::directories::{Task, Worker};
+use super::entries::Part;
+use crate::changes::store::Store;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, Scope, ScopedJoinHandle, available_parallelism};
+
+/// So many names are looked at by one thread alone, since starting another takes as long as some hundred of them.
+const FEW: usize = 2000;
+/// More threads than these would need more descriptors than a process may have at once.
+const MOST_THREADS: usize = 8;
+
+/// The tasks that nobody has taken yet.
+struct Queue {
+    state: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+struct Waiting {
+    tasks: Vec<Task>,
+    /// How many are being done, from which more may come.
+    busy: usize,
+}
+
+/// Compares all that the upper directories hold; returns what each thread has found.
+pub fn walk(store: &Store) -> Vec<Part> {
+    let roots = (0..store.pieces())
+        .rev()
+        .map(|piece| Task::root(store, piece))
+        .collect();
+    let queue = Queue::new(roots);
+    std::thread::scope(|scope| {
+        let mut worker = Worker::new(store);
+        let mut helpers = None;
+        while let Some(task) = queue.take() {
+            queue.put(worker.work(task));
+            if worker.names_read() >= FEW {
+                helpers.get_or_insert_with(|| start_helpers(scope, &queue, store));
+            }
+        }
+        let found = helpers.into_iter().flatten().map(|helper| {
+            let found = helper.join();
+            found.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        std::iter::once(worker.found()).chain(found).collect()
+    })
+}
+
+fn start_helpers<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    queue: &'scope Queue,
+    store: &'scope Store,
+) -> Vec<ScopedJoinHandle<'scope, Part>> {
+    let processors = available_parallelism().map_or(1, usize::from);
+    let wanted = processors.min(MOST_THREADS).min(1 + queue.waiting());
+    let start = |_| {
+        let thread = Builder::new().name("list".to_string());
+        thread.spawn_scoped(scope, || help(queue, store)).ok()
+    };
+    (1..wanted).map_while(start).collect()
+}
+
+fn help(queue: &Queue, store: &Store) -> Part {
+    let mut worker = Worker::new(store);
+    while let Some(task) = queue.take() {
+        queue.put(worker.work(task));
+    }
+    worker.found()
+}
+
+impl Queue {
+    fn new(tasks: Vec<Task>) -> Queue {
+        Queue {
+            state: Mutex::new(Waiting { tasks, busy: 0 }),
+            changed: Condvar::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waiting(&self) -> usize {
+        self.lock().tasks.len()
+    }
+
+    /// A task to be done, after which [`Self::put`] has to be called; none when all is done.
+    fn take(&self) -> Option<Task> {
+        let mut state = self.lock();
+        loop {
+            if let Some(task) = state.tasks.pop() {
+                state.busy += 1;
+                return Some(task);
+            }
+            if state.busy == 0 {
+                return None;
+            }
+            let woken = self.changed.wait(state);
+            state = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// A task is done, and these have come of it. Whoever calls this takes the first of them: only if there are others,
+    /// somebody else has to be woken.
+    fn put(&self, tasks: Vec<Task>) {
+        let mut state = self.lock();
+        state.busy -= 1;
+        state.tasks.extend(tasks.into_iter().rev());
+        if state.tasks.len() > 1 || (state.busy == 0 && state.tasks.is_empty()) {
+            self.changed.notify_all();
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The list of changes for people.
+
+use rootlet::changes::text::show;
+use rootlet::changes::{Change, Changes, FileType, Kind};
+use std::io;
+use std::path::Path;
+
+/// Bytes that are written at once. Memory that is touched for the first time is dear.
+const BLOCK: usize = 64 * 1024;
+/// Of these, so many are kept free for a line.
+const LINE: usize = 1024;
+
+/// Writes the list: on a terminal below their directories and in colour, else a path a line.
+pub fn list(
+    changes: &Changes,
+    terminal: bool,
+    most: usize,
+    to: &mut dyn io::Write,
+) -> io::Result<()> {
+    let colour = terminal && std::env::var_os("NO_COLOR").is_none();
+    let mut text = String::with_capacity(BLOCK);
+    let mut directory: Option<&Path> = None;
+    for change in changes.list.iter().take(most) {
+        let name = match terminal {
+            true => below(change.path, &mut directory, &mut text),
+            false => change.path,
+        };
+        letter(change.kind, colour, &mut text);
+        if terminal && name != change.path {
+            text.push_str("  ");
+        }
+        show(name, &mut text);
+        detail(change, &mut text);
+        text.push('\n');
+        if text.len() > BLOCK - LINE {
+            to.write_all(text.as_bytes())?;
+            text.clear();
+        }
+    }
+    let rest = changes.list.iter().skip(most).count();
+    if rest > 0 {
+        text += &format!("... and {rest} more\n");
+    }
+    for error in &changes.unread {
+        text += &format!("? {error}\n");
+    }
+    text += &sums(changes);
+    to.write_all(text.as_bytes())
+}
+
+/// The name of `path` in its directory, which has a line of its own where it is another than that of the line before.
+fn below<'a>(path: &'a Path, directory: &mut Option<&'a Path>, text: &mut String) -> &'a Path {
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    if *directory != Some(parent) {
+        *directory = Some(parent);
+        show(parent, text);
+        text.push('\n');
+    }
+    path.file_name().map_or(path, Path::new)
+}
+
+fn letter(kind: Kind, colour: bool, text: &mut String) {
+    if colour {
+        *text += &format!("\x1b[{}m{}\x1b[0m ", tint(kind), kind.letter());
+    } else {
+        text.push(kind.letter());
+        text.push(' ');
+    }
+}
+
+fn tint(kind: Kind) -> u8 {
+    match kind {
+        Kind::Added => 32,
+        Kind::Changed | Kind::Type => 33,
+        Kind::Deleted => 31,
+        Kind::Mode => 36,
+    }
+}
+
+/// What there is to say of a change behind its name.
+fn detail(change: Change<'_>, text: &mut String) {
+    if change.file_type() == FileType::Directory {
+        text.push('/');
+    }
+    let states = (change.before, change.after);
+    match (change.kind, states, change.inside) {
+        (_, _, Some(inside)) if inside.entries > 0 => {
+            *text += &format!("  with {} in it", inside.entries);
+        }
+        (Kind::Changed, (Some(before), Some(after)), _) if before.size != after.size => {
+            text.push_str("  ");
+            bytes(before.size, text);
+            text.push_str(" to ");
+            bytes(after.size, text);
+        }
+        (Kind::Added, (_, Some(after)), _) if after.file_type == FileType::File => {
+            text.push_str("  ");
+            bytes(after.size, text);
+        }
+        (Kind::Mode, (Some(before), Some(after)), _) if before.mode != after.mode => {
+            let modes = [before.mode, after.mode].map(|mode| mode & 0o7777);
+            *text += &format!("  {:o} to {:o}", modes[0], modes[1]);
+        }
+        (Kind::Type, (Some(before), Some(after)), _) => {
+            let (before, after) = (before.file_type, after.file_type);
+            *text += &format!("  {} to {}", before.name(), after.name());
+        }
+        _ => {}
+    }
+}
+
+fn sums(changes: &Changes) -> String {
+    let counts = changes.counts();
+    let named = [
+        (counts.added, "added"),
+        (counts.changed, "changed"),
+        (counts.deleted, "deleted"),
+        (counts.mode, "with another mode"),
+        (counts.of_type, "of another type"),
+    ];
+    let said: Vec<String> = named
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    if said.is_empty() {
+        return "no changes\n".to_string();
+    }
+    let mut text = said.join(", ") + "; ";
+    bytes(counts.bytes, &mut text);
+    text + " written\n"
+}
+
+/// A number of bytes in the largest unit that leaves a number above 1.
+fn bytes(count: u64, text: &mut String) {
+    if count < 1024 {
+        decimal(count, text);
+        return text.push_str(" B");
+    }
+    let mut value = count as f64;
+    let mut unit = "B";
+    for next in ["KiB", "MiB", "GiB", "TiB"] {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        unit = next;
+    }
+    *text += &format!("{value:.1} {unit}");
+}
+
+/// A number without the machinery of format!, which takes as long as all the rest of a line.
+fn decimal(number: u64, text: &mut String) {
+    if number >= 10 {
+        decimal(number / 10, text);
+    }
+    text.push((b'0' + (number % 10) as u8) as char);
+}
