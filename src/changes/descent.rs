@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// How many directories of the way are held open; those above are found again by `..` on the way back.
-const HELD: usize = 64;
+const HELD: usize = 32;
 /// Bytes that are asked for at once from a directory.
 const BUFFER: usize = 32 * 1024;
 

@@ -11,6 +11,7 @@
 
 mod apply;
 mod beneath;
+mod bytes;
 mod content;
 mod descent;
 #[cfg(feature = "cli")]

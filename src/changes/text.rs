@@ -1,23 +1,29 @@
 //! Names for the eye: whatever a file is called, it stays on its line and does nothing to the terminal.
 
+use super::bytes::append;
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// The path with everything escaped that is not plain text: `a\nb`, `\x1b[0m`, `\xff`.
 pub fn shown(path: &Path) -> String {
-    let mut text = String::new();
-    show(path, &mut text);
-    text
+    escaped(path.as_os_str().as_bytes())
 }
 
 /// Adds to `text` what [`shown`] makes of the path.
-pub fn show(path: &Path, text: &mut String) {
+pub fn show(path: &Path, text: &mut Vec<u8>) {
     let bytes = path.as_os_str().as_bytes();
     let plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'\\';
-    if let Some(path) = path.to_str().filter(|_| bytes.iter().all(plain)) {
-        return text.push_str(path);
+    // Many bytes are looked at together when none of them can end the loop.
+    if bytes.iter().fold(true, |so_far, byte| so_far & plain(byte)) {
+        append(text, bytes);
+    } else {
+        text.extend_from_slice(escaped(bytes).as_bytes());
     }
+}
+
+fn escaped(bytes: &[u8]) -> String {
+    let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
         for letter in chunk.valid().chars() {
             match letter {
@@ -25,7 +31,7 @@ pub fn show(path: &Path, text: &mut String) {
                 '\n' => text.push_str("\\n"),
                 '\t' => text.push_str("\\t"),
                 '\r' => text.push_str("\\r"),
-                '\0'..='\x1f' | '\x7f' => escape(text, letter as u8),
+                '\0'..='\x1f' | '\x7f' => escape(&mut text, letter as u8),
                 _ if letter.is_control() || reorders(letter) => {
                     text.extend(letter.escape_unicode())
                 }
@@ -33,9 +39,10 @@ pub fn show(path: &Path, text: &mut String) {
             }
         }
         for &byte in chunk.invalid() {
-            escape(text, byte);
+            escape(&mut text, byte);
         }
     }
+    text
 }
 
 /// A line of a file, without its end: tabs stay, and everything else that is not plain text is escaped.

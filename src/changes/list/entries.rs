@@ -1,6 +1,7 @@
 //! What was found, in little memory: each page that is touched costs as much as looking at a file.
 
 use super::{Change, Changes, Inside, Kind, Linked};
+use crate::changes::bytes::append;
 use crate::changes::state::State;
 use crate::changes::store::Store;
 use crate::error::Error;
@@ -106,8 +107,8 @@ impl Part {
     /// Adds a difference at the path that `directory` and `name` make up.
     pub fn add(&mut self, directory: &[u8], name: &[u8], found: Found<'_>) {
         let start = self.paths.len();
-        self.paths.extend_from_slice(directory);
-        self.paths.extend_from_slice(name);
+        append(&mut self.paths, directory);
+        append(&mut self.paths, name);
         self.entries.push(Entry {
             path: start..self.paths.len(),
             states: self.states.len(),

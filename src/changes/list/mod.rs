@@ -134,32 +134,37 @@ pub struct Counts {
     pub bytes_deleted: u64,
 }
 
-impl Changes {
-    /// The sums.
-    pub fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
+impl Counts {
+    /// Counts one more.
+    pub fn add(&mut self, change: Change<'_>) {
         let file_size = |state: Option<&State>| match state {
             Some(state) if state.file_type == FileType::File => state.size,
             _ => 0,
         };
-        for change in self.list.iter() {
-            if let Some(inside) = change.inside {
-                counts.deleted += inside.entries;
-                counts.bytes_deleted += inside.bytes;
-            }
-            match change.kind {
-                Kind::Added => counts.added += 1,
-                Kind::Changed => counts.changed += 1,
-                Kind::Deleted => counts.deleted += 1,
-                Kind::Mode => counts.mode += 1,
-                Kind::Type => counts.of_type += 1,
-            }
-            match change.kind {
-                Kind::Deleted => counts.bytes_deleted += file_size(change.before),
-                Kind::Mode => {}
-                _ => counts.bytes += file_size(change.after),
-            }
+        if let Some(inside) = change.inside {
+            self.deleted += inside.entries;
+            self.bytes_deleted += inside.bytes;
         }
+        match change.kind {
+            Kind::Added => self.added += 1,
+            Kind::Changed => self.changed += 1,
+            Kind::Deleted => self.deleted += 1,
+            Kind::Mode => self.mode += 1,
+            Kind::Type => self.of_type += 1,
+        }
+        match change.kind {
+            Kind::Deleted => self.bytes_deleted += file_size(change.before),
+            Kind::Mode => {}
+            _ => self.bytes += file_size(change.after),
+        }
+    }
+}
+
+impl Changes {
+    /// The sums.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        self.list.iter().for_each(|change| counts.add(change));
         counts
     }
 }

@@ -1,5 +1,6 @@
 //! The names in a directory, sorted, in one block of memory.
 
+use crate::changes::bytes::append;
 use crate::changes::descent::each_name;
 use rustix::fd::BorrowedFd;
 use rustix::io::Result;
@@ -60,7 +61,7 @@ impl Names {
             start: self.bytes.len(),
             in_upper,
         });
-        self.bytes.extend_from_slice(name.to_bytes_with_nul());
+        append(&mut self.bytes, name.to_bytes_with_nul());
     }
 
     fn sort(&mut self) {
@@ -81,11 +82,8 @@ impl Names {
 
 /// Of two names, the one with the smaller key comes first.
 fn key(name: &CStr) -> u64 {
-    let mut key = [0; 8];
-    for (byte, letter) in key.iter_mut().zip(name.to_bytes()) {
-        *byte = *letter;
-    }
-    u64::from_be_bytes(key)
+    let letter = |at| name.to_bytes().get(at).copied().unwrap_or(0);
+    (0..8).fold(0, |key, at| key << 8 | u64::from(letter(at)))
 }
 
 #[cfg(test)]

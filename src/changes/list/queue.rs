@@ -7,8 +7,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, Scope, ScopedJoinHandle, available_parallelism};
 
 /// So many names are looked at by one thread alone, since starting another takes as long as some hundred of them.
-const FEW: usize = 2000;
-/// More threads than these would need more descriptors than a process may have at once.
+const FEW: usize = 1000;
+/// Each thread holds up to 64 descriptors, of the 1,024 that a process may have if nobody says otherwise.
 const MOST_THREADS: usize = 8;
 
 /// The tasks that nobody has taken yet.
@@ -35,8 +35,8 @@ pub fn walk(store: &Store) -> Vec<Part> {
         let mut helpers = None;
         while let Some(task) = queue.take() {
             queue.put(worker.work(task));
-            if worker.names_read() >= FEW {
-                helpers.get_or_insert_with(|| start_helpers(scope, &queue, store));
+            if helpers.is_none() && worker.names_read() >= FEW && queue.has_waiting() {
+                helpers = Some(start_helpers(scope, &queue, store));
             }
         }
         let found = helpers.into_iter().flatten().map(|helper| {
@@ -47,18 +47,18 @@ pub fn walk(store: &Store) -> Vec<Part> {
     })
 }
 
+/// Starts a thread for each further processor, as far as that is allowed.
 fn start_helpers<'scope>(
     scope: &'scope Scope<'scope, '_>,
     queue: &'scope Queue,
     store: &'scope Store,
 ) -> Vec<ScopedJoinHandle<'scope, Part>> {
     let processors = available_parallelism().map_or(1, usize::from);
-    let wanted = processors.min(MOST_THREADS).min(1 + queue.waiting());
     let start = |_| {
         let thread = Builder::new().name("list".to_string());
         thread.spawn_scoped(scope, || help(queue, store)).ok()
     };
-    (1..wanted).map_while(start).collect()
+    (1..processors.min(MOST_THREADS)).map_while(start).collect()
 }
 
 fn help(queue: &Queue, store: &Store) -> Part {
@@ -81,8 +81,8 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn waiting(&self) -> usize {
-        self.lock().tasks.len()
+    fn has_waiting(&self) -> bool {
+        !self.lock().tasks.is_empty()
     }
 
     /// A task to be done, after which [`Self::put`] has to be called; none when all is done.
@@ -104,10 +104,12 @@ impl Queue {
     /// A task is done, and these have come of it. Whoever calls this takes the first of them: only if there are others,
     /// somebody else has to be woken.
     fn put(&self, tasks: Vec<Task>) {
+        let more = !tasks.is_empty();
         let mut state = self.lock();
         state.busy -= 1;
         state.tasks.extend(tasks.into_iter().rev());
-        if state.tasks.len() > 1 || (state.busy == 0 && state.tasks.is_empty()) {
+        let all_done = state.busy == 0 && state.tasks.is_empty();
+        if all_done || more && state.tasks.len() > 1 {
             self.changed.notify_all();
         }
     }

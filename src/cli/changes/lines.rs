@@ -1,8 +1,8 @@
-//! The list of changes for people.
+//! The list of changes for people. Lines are put together in memory, where writing does not fail.
 
 use rootlet::changes::text::show;
-use rootlet::changes::{Change, Changes, FileType, Kind};
-use std::io;
+use rootlet::changes::{Change, Changes, Counts, FileType, Kind};
+use std::io::{self, Write};
 use std::path::Path;
 
 /// Bytes that are written at once. Memory that is touched for the first time is dear.
@@ -11,60 +11,60 @@ const BLOCK: usize = 64 * 1024;
 const LINE: usize = 1024;
 
 /// Writes the list: on a terminal below their directories and in colour, else a path a line.
-pub fn list(
-    changes: &Changes,
-    terminal: bool,
-    most: usize,
-    to: &mut dyn io::Write,
-) -> io::Result<()> {
+pub fn list(changes: &Changes, terminal: bool, most: usize, to: &mut dyn Write) -> io::Result<()> {
     let colour = terminal && std::env::var_os("NO_COLOR").is_none();
-    let mut text = String::with_capacity(BLOCK);
+    let mut text = Vec::with_capacity(BLOCK);
     let mut directory: Option<&Path> = None;
-    for change in changes.list.iter().take(most) {
+    let (mut counts, mut left_out) = (Counts::default(), 0);
+    for (number, change) in changes.list.iter().enumerate() {
+        counts.add(change);
+        if number >= most {
+            left_out += 1;
+            continue;
+        }
         let name = match terminal {
             true => below(change.path, &mut directory, &mut text),
             false => change.path,
         };
         letter(change.kind, colour, &mut text);
         if terminal && name != change.path {
-            text.push_str("  ");
+            text.extend_from_slice(b"  ");
         }
         show(name, &mut text);
         detail(change, &mut text);
-        text.push('\n');
+        text.push(b'\n');
         if text.len() > BLOCK - LINE {
-            to.write_all(text.as_bytes())?;
+            to.write_all(&text)?;
             text.clear();
         }
     }
-    let rest = changes.list.iter().skip(most).count();
-    if rest > 0 {
-        text += &format!("... and {rest} more\n");
+    to.write_all(&text)?;
+    if left_out > 0 {
+        writeln!(to, "... and {left_out} more")?;
     }
     for error in &changes.unread {
-        text += &format!("? {error}\n");
+        writeln!(to, "? {error}")?;
     }
-    text += &sums(changes);
-    to.write_all(text.as_bytes())
+    to.write_all(&sums(counts))
 }
 
 /// The name of `path` in its directory, which has a line of its own where it is another than that of the line before.
-fn below<'a>(path: &'a Path, directory: &mut Option<&'a Path>, text: &mut String) -> &'a Path {
+fn below<'a>(path: &'a Path, directory: &mut Option<&'a Path>, text: &mut Vec<u8>) -> &'a Path {
     let parent = path.parent().unwrap_or(Path::new("/"));
     if *directory != Some(parent) {
         *directory = Some(parent);
         show(parent, text);
-        text.push('\n');
+        text.push(b'\n');
     }
     path.file_name().map_or(path, Path::new)
 }
 
-fn letter(kind: Kind, colour: bool, text: &mut String) {
+fn letter(kind: Kind, colour: bool, text: &mut Vec<u8>) {
     if colour {
-        *text += &format!("\x1b[{}m{}\x1b[0m ", tint(kind), kind.letter());
+        _ = write!(text, "\x1b[{}m{}\x1b[0m ", tint(kind), kind.letter());
     } else {
-        text.push(kind.letter());
-        text.push(' ');
+        text.push(kind.letter() as u8);
+        text.push(b' ');
     }
 }
 
@@ -78,39 +78,38 @@ fn tint(kind: Kind) -> u8 {
 }
 
 /// What there is to say of a change behind its name.
-fn detail(change: Change<'_>, text: &mut String) {
+fn detail(change: Change<'_>, text: &mut Vec<u8>) {
     if change.file_type() == FileType::Directory {
-        text.push('/');
+        text.push(b'/');
     }
     let states = (change.before, change.after);
     match (change.kind, states, change.inside) {
         (_, _, Some(inside)) if inside.entries > 0 => {
-            *text += &format!("  with {} in it", inside.entries);
+            _ = write!(text, "  with {} in it", inside.entries);
         }
         (Kind::Changed, (Some(before), Some(after)), _) if before.size != after.size => {
-            text.push_str("  ");
+            text.extend_from_slice(b"  ");
             bytes(before.size, text);
-            text.push_str(" to ");
+            text.extend_from_slice(b" to ");
             bytes(after.size, text);
         }
         (Kind::Added, (_, Some(after)), _) if after.file_type == FileType::File => {
-            text.push_str("  ");
+            text.extend_from_slice(b"  ");
             bytes(after.size, text);
         }
         (Kind::Mode, (Some(before), Some(after)), _) if before.mode != after.mode => {
             let modes = [before.mode, after.mode].map(|mode| mode & 0o7777);
-            *text += &format!("  {:o} to {:o}", modes[0], modes[1]);
+            _ = write!(text, "  {:o} to {:o}", modes[0], modes[1]);
         }
         (Kind::Type, (Some(before), Some(after)), _) => {
             let (before, after) = (before.file_type, after.file_type);
-            *text += &format!("  {} to {}", before.name(), after.name());
+            _ = write!(text, "  {} to {}", before.name(), after.name());
         }
         _ => {}
     }
 }
 
-fn sums(changes: &Changes) -> String {
-    let counts = changes.counts();
+fn sums(counts: Counts) -> Vec<u8> {
     let named = [
         (counts.added, "added"),
         (counts.changed, "changed"),
@@ -124,18 +123,20 @@ fn sums(changes: &Changes) -> String {
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
     if said.is_empty() {
-        return "no changes\n".to_string();
+        return b"no changes\n".to_vec();
     }
-    let mut text = said.join(", ") + "; ";
+    let mut text = said.join(", ").into_bytes();
+    text.extend_from_slice(b"; ");
     bytes(counts.bytes, &mut text);
-    text + " written\n"
+    text.extend_from_slice(b" written\n");
+    text
 }
 
 /// A number of bytes in the largest unit that leaves a number above 1.
-fn bytes(count: u64, text: &mut String) {
+fn bytes(count: u64, text: &mut Vec<u8>) {
     if count < 1024 {
         decimal(count, text);
-        return text.push_str(" B");
+        return text.extend_from_slice(b" B");
     }
     let mut value = count as f64;
     let mut unit = "B";
@@ -146,13 +147,13 @@ fn bytes(count: u64, text: &mut String) {
         value /= 1024.0;
         unit = next;
     }
-    *text += &format!("{value:.1} {unit}");
+    _ = write!(text, "{value:.1} {unit}");
 }
 
 /// A number without the machinery of format!, which takes as long as all the rest of a line.
-fn decimal(number: u64, text: &mut String) {
+fn decimal(number: u64, text: &mut Vec<u8>) {
     if number >= 10 {
         decimal(number / 10, text);
     }
-    text.push((b'0' + (number % 10) as u8) as char);
+    text.push(b'0' + (number % 10) as u8);
 }
