@@ -3,7 +3,7 @@
 
 mod support;
 
-use rootlet::changes::{Patterns, Store};
+use rootlet::changes::{Kind, Patterns, Store};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -53,6 +53,59 @@ for top, dirs, files in os.walk("."):
         print(*line)
 "#;
 
+/// Makes the tree for `VARIETY`: directories with a few files, deep ones, and one with many.
+const MANY: &str = r#"
+import os
+for number in range(40):
+    os.makedirs(f"few/{number}/inner")
+    for file in range(30):
+        with open(f"few/{number}/{file}", "w") as to: to.write(f"{number} {file}\n")
+    for file in range(4):
+        with open(f"few/{number}/inner/{file}", "w") as to: to.write("inner\n")
+os.mkdir("flat")
+for file in range(3300):
+    with open(f"flat/{file}", "w") as to: to.write(f"{file}\n")
+    os.utime(f"flat/{file}", (1, 1))
+os.makedirs("deep/" + "/".join("d" * 70))
+"#;
+
+/// Changes that tree in every way.
+const VARIETY: &str = r#"
+import os, shutil
+def write(path, text):
+    with open(path, "w") as to: to.write(text)
+def to_directory(path):
+    os.remove(path); os.mkdir(path); write(path + "/in", "it")
+def to_link(path):
+    os.remove(path); os.symlink("elsewhere", path)
+ways = [
+    lambda path: write(path, "longer than before\n"), os.remove, lambda path: os.chmod(path, 0o600), to_directory, to_link,
+    lambda path: write(path + ".new", "new"), lambda path: os.link(path, path + ".link"), lambda path: os.utime(path, (7, 7)),
+    lambda path: write(path, open(path).read().replace("1", "2")), lambda path: open(path, "a").close(),
+]
+for number in range(40):
+    for file in range(30): ways[(number + file) % len(ways)](f"few/{number}/{file}")
+    if number % 4 == 0: shutil.rmtree(f"few/{number}/inner")
+    if number % 4 == 1: shutil.rmtree(f"few/{number}/inner"); os.mkdir(f"few/{number}/inner"); write(f"few/{number}/inner/2", "again")
+    if number % 4 == 2: os.chmod(f"few/{number}/inner", 0o700)
+    if number % 4 == 3: os.makedirs(f"few/{number}/made/inner"); write(f"few/{number}/made/inner/file", "")
+    if number > 0: write(f"few/{number - 1}/one", "two names"); os.link(f"few/{number - 1}/one", f"few/{number}/another")
+for file in range(3300): ways[file % len(ways)](f"flat/{file}")
+write("deep/" + "/".join("d" * 70) + "/file", "")
+"#;
+
+/// Adds what only a kernel or a mishap makes of the upper directory in which it works: whiteouts that are marked by an
+/// attribute, and directories that nobody may enter.
+const ODDITIES: &str = r#"
+import os
+for number in range(0, 40, 5):
+    place = f"few/{number}"
+    os.setxattr(place, "user.overlay.opaque", b"x")
+    open(place + "/29", "w").close()
+    os.setxattr(place + "/29", "user.overlay.whiteout", b"")
+for number in range(3, 40, 8): os.chmod(f"few/{number}/made", 0)
+"#;
+
 /// A tree to be changed, and a place for a store.
 struct Host {
     tree: Dir,
@@ -85,6 +138,16 @@ impl Host {
 
     fn kept(&self) -> PathBuf {
         self.store.path().join("kept")
+    }
+
+    /// What stands for the tree in the store.
+    fn upper(&self) -> PathBuf {
+        let store = self.open();
+        let mut uppers = (0..store.pieces()).filter_map(|piece| {
+            let way = self.tree.path().strip_prefix(store.path(piece)).ok()?;
+            Some(store.upper(piece).join(way))
+        });
+        uppers.find(|upper| upper.exists()).unwrap()
     }
 
     fn open(&self) -> Store {
@@ -246,6 +309,123 @@ fn each_sort_of_change_has_its_letter() {
             "A to-directory/file",
         ]
     );
+}
+
+/// A store of some thousand changes of every sort, of which the host has some already.
+fn varied() -> Host {
+    let host = Host {
+        tree: Dir::new(),
+        store: Dir::new(),
+    };
+    host.python(MANY, &[]);
+    host.try_script(&format!("exec python3 -c '{VARIETY}'"));
+    // Names of one file are then such names on the host as well, or copies.
+    let few = Patterns::new(["few"], host.tree.path());
+    let applied = host.open().apply(&few, false, &mut |_| ()).unwrap();
+    assert_eq!(applied.refused, []);
+    let copies = "for link in few/1*/*.link few/1*/another; do cp -p $link copy && mv copy $link; done; rm -r few/2* few/5; echo x >few/5";
+    shell_with(
+        &format!("cd \"$1\"; {copies}"),
+        &[host.tree.path().as_os_str()],
+    )
+    .ok();
+    let upper = host.upper();
+    let mut odd = Command::new("python3");
+    odd.args(["-c", ODDITIES])
+        .current_dir(upper)
+        .stdin(Stdio::null());
+    finish(odd).ok();
+    host
+}
+
+#[test]
+fn a_list_is_the_same_whoever_makes_it() {
+    let host = varied();
+    let store = host.open();
+    let together = store.changes().unwrap();
+    let alone = std::thread::scope(|scope| {
+        let alone = scope.spawn(|| {
+            // So that there is one processor alone for it.
+            let mut one = rustix::thread::CpuSet::new();
+            one.set(rustix::thread::sched_getcpu());
+            rustix::thread::sched_setaffinity(None, &one).unwrap();
+            store.changes().unwrap()
+        });
+        alone.join().unwrap()
+    });
+    let (together_list, alone_list) = (together.list.iter(), alone.list.iter());
+    for (one, other) in together_list.clone().zip(alone_list.clone()) {
+        assert_eq!(one, other);
+    }
+    assert_eq!(together_list.count(), alone_list.count());
+    assert_eq!(together.unread, alone.unread);
+    let counts = together.counts();
+    let all = [
+        counts.added,
+        counts.changed,
+        counts.deleted,
+        counts.mode,
+        counts.of_type,
+    ];
+    assert!(all.iter().all(|&count| count > 100), "{counts:?}");
+    assert!(!together.unread.is_empty());
+    // The first of two names that were one file says what the host has; its copy under the second differs from that.
+    let kind = |name: String| {
+        let path = host.tree.path().join(name);
+        let mut found = together.list.iter().filter(|change| change.path == path);
+        found.next().map(|change| change.kind)
+    };
+    for number in 11..19 {
+        assert_eq!(kind(format!("few/{number}/one")), None, "{number}");
+        assert_eq!(kind(format!("few/{number}/another")), Some(Kind::Mode));
+        let first = 6 + 10 - number % 10;
+        assert_eq!(kind(format!("few/{number}/{first}")), None, "{number}");
+        assert_eq!(kind(format!("few/{number}/{first}.link")), Some(Kind::Mode));
+    }
+}
+
+#[test]
+fn a_long_list_has_everything_once_and_in_order() {
+    let host = Host {
+        tree: Dir::new(),
+        store: Dir::new(),
+    };
+    host.try_script(
+        "mkdir flat; (cd flat; seq 5000 | xargs touch)
+         for each in $(seq 99); do mkdir -p many/$each/below; (cd many/$each; touch a b c d e f g below/x before z); done",
+    );
+    let changes = host.open().changes().unwrap();
+    let found: Vec<&Path> = changes.list.iter().map(|change| change.path).collect();
+    let tree = host.tree.path();
+    let mut expected = vec![tree.join("flat"), tree.join("many")];
+    expected.extend((1..=5000).map(|file| tree.join(format!("flat/{file}"))));
+    for each in 1..=99 {
+        let names = [
+            "", "a", "b", "c", "d", "e", "f", "g", "below", "below/x", "before", "z",
+        ];
+        expected.extend(names.map(|name| tree.join(format!("many/{each}")).join(name)));
+    }
+    expected.sort();
+    assert_eq!(found, expected);
+    assert_eq!(changes.counts().added, expected.len() as u64);
+}
+
+#[test]
+fn pieces_in_one_another_are_one_list() {
+    let (tree, store) = (Dir::new(), Dir::new());
+    tree.directory("inner");
+    let pieces = [tree.path().to_path_buf(), tree.path().join("inner")];
+    let store = Store::create(&store.path().join("kept"), &pieces, &[]).unwrap();
+    for (piece, name) in [(0, "a"), (0, "inner-not"), (0, "z"), (1, "x")] {
+        std::fs::write(store.upper(piece).join(name), name).unwrap();
+    }
+    let changes = store.changes().unwrap();
+    let names: Vec<&Path> = changes
+        .list
+        .iter()
+        .map(|change| change.path.strip_prefix(tree.path()).unwrap())
+        .collect();
+    assert_eq!(names, ["a", "inner/x", "inner-not", "z"].map(Path::new));
 }
 
 #[test]
