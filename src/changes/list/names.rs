@@ -65,12 +65,12 @@ impl Names {
     }
 
     fn sort(&mut self) {
-        let mut list = std::mem::take(&mut self.list);
-        list.sort_unstable_by(|one, other| {
+        // No name is another's: they differ at the NUL of the shorter one at the latest.
+        let bytes = |name: &Name| &self.bytes[name.start..];
+        self.list.sort_unstable_by(|one, other| {
             let keys = one.key.cmp(&other.key);
-            keys.then_with(|| self.name(one).cmp(self.name(other)))
+            keys.then_with(|| bytes(one).cmp(bytes(other)))
         });
-        self.list = list;
     }
 
     /// Whether `name` is among the first `known` ones, which are sorted.
