@@ -107,17 +107,20 @@ impl Descent {
 
     /// Goes to `directory`, a path from the root, over what both ways have in common.
     pub fn go(&mut self, directory: &Path) -> Result<()> {
-        let names: Vec<&OsStr> = directory.iter().collect();
-        let known = self.levels[1..].iter().map(|level| level.name.as_bytes());
-        let common = known
-            .zip(&names)
-            .take_while(|(known, name)| *known == name.as_bytes())
-            .count();
+        let bytes = directory.as_os_str().as_bytes();
+        let mut names = bytes.split(|&byte| byte == b'/').peekable();
+        let mut common = 0;
+        for level in &self.levels[1..] {
+            if names.next_if_eq(&level.name.as_bytes()).is_none() {
+                break;
+            }
+            common += 1;
+        }
         while self.depth() > common {
             self.leave()?;
         }
-        for name in &names[common..] {
-            self.enter(&c_name(name)?)?;
+        for name in names.filter(|name| !name.is_empty()) {
+            self.enter(&c_name(OsStr::from_bytes(name))?)?;
         }
         Ok(())
     }
