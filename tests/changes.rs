@@ -3,7 +3,7 @@
 
 mod support;
 
-use rootlet::changes::{Kind, Patterns, Store};
+use rootlet::changes::{Covered, Kind, Patterns, Store};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -414,8 +414,11 @@ fn a_long_list_has_everything_once_and_in_order() {
 fn pieces_in_one_another_are_one_list() {
     let (tree, store) = (Dir::new(), Dir::new());
     tree.directory("inner");
-    let pieces = [tree.path().to_path_buf(), tree.path().join("inner")];
-    let store = Store::create(&store.path().join("kept"), &pieces, &[]).unwrap();
+    let covered = [tree.path().to_path_buf(), tree.path().join("inner")].map(|path| Covered {
+        path,
+        by_overlay: true,
+    });
+    let store = Store::create(&store.path().join("kept"), &covered, &[]).unwrap();
     for (piece, name) in [(0, "a"), (0, "inner-not"), (0, "z"), (1, "x")] {
         std::fs::write(store.upper(piece).join(name), name).unwrap();
     }
@@ -426,6 +429,36 @@ fn pieces_in_one_another_are_one_list() {
         .map(|change| change.path.strip_prefix(tree.path()).unwrap())
         .collect();
     assert_eq!(names, ["a", "inner/x", "inner-not", "z"].map(Path::new));
+}
+
+#[test]
+fn where_there_was_no_overlay_nothing_is_its_notation() {
+    let (tree, store) = (Dir::new(), Dir::new());
+    for by_overlay in [true, false] {
+        let covered = Covered {
+            path: tree.path().to_path_buf(),
+            by_overlay,
+        };
+        let place = store.path().join(by_overlay.to_string());
+        let store = Store::create(&place, &[covered], &[]).unwrap();
+        assert_eq!(store.work(0).exists(), by_overlay);
+        let upper = store.upper(0);
+        std::fs::write(upper.join("file"), "").unwrap();
+        for (path, name, value) in [
+            (upper.clone(), c"user.overlay.opaque", b"x"),
+            (upper.join("file"), c"user.overlay.whiteout", b"y"),
+        ] {
+            let flags = rustix::fs::XattrFlags::empty();
+            rustix::fs::setxattr(&path, name, value, flags).unwrap();
+        }
+        let again = Store::open(&place).unwrap();
+        for store in [&store, &again] {
+            let found = store.changes().unwrap().counts().added;
+            assert_eq!(found, u64::from(!by_overlay));
+        }
+        store.drop().unwrap();
+        assert!(!place.exists());
+    }
 }
 
 #[test]

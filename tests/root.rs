@@ -137,6 +137,7 @@ fn what_an_ordinary_user_tries_deep_in_directories_of_others_is_caught_and_appli
     let script = r#"exec unshare --mount sh -eu -c '
         mount -t tmpfs -o mode=711 tmpfs /srv
         mkdir -p /srv/me/work /srv/me/group /srv/www/sites/mine /srv/www/sites/locked/build
+        mkdir -m 1777 /srv/empty
         touch /srv/www/sites/file
         chown -R 12345:12345 /srv/me /srv/www/sites/file /srv/www/sites/mine /srv/www/sites/locked
         chgrp 54321 /srv/me/group
@@ -158,6 +159,8 @@ fn what_an_ordinary_user_tries_deep_in_directories_of_others_is_caught_and_appli
         tries /srv/www/sites/mine new /srv/me
         tries /srv/www/sites mine/newer /srv/me
         tries /srv/www/sites/locked build/new /srv/me
+        tries /srv/empty new /srv/me
+        tries /srv/empty newer /srv/me
     '"#;
     shell_with(script, &[]).ok();
 }

@@ -7,7 +7,7 @@ use super::{Kind, look};
 use crate::changes::remove::measure;
 use crate::changes::state::State;
 use crate::changes::store::{Store, failed, seen_mode};
-use crate::changes::upper::{Opacity, opacity};
+use crate::changes::upper::Opacity;
 use rustix::fs::fstat;
 use rustix::io::{Errno, Result};
 use std::ffi::{CStr, OsStr};
@@ -180,7 +180,7 @@ impl<'a> Worker<'a> {
         if seen.is_none() {
             self.root(pair, &path)?;
         }
-        let opacity = opacity(pair.upper.current())?;
+        let opacity = pair.opacity()?;
         let opaque = hidden || opacity == Opacity::Opaque;
         let beneath = (opaque && on_host).then(|| pair.host.current());
         let mut names = std::mem::take(&mut self.names);

@@ -4,7 +4,7 @@ use super::{Kind, look};
 use crate::changes::descent::Descent;
 use crate::changes::state::{FileType, State};
 use crate::changes::store::{Store, failed};
-use crate::changes::upper::marks_whiteout;
+use crate::changes::upper::{Opacity, marks_whiteout, opacity};
 use crate::changes::{content, xattr};
 use rustix::fd::AsFd;
 use rustix::fs::{Mode, OFlags, openat, readlinkat};
@@ -21,6 +21,8 @@ pub struct Pair<'a> {
     pub host: Descent,
     /// Whether owners are compared: others than root cannot change them.
     owners: bool,
+    /// Whether the upper directory was no overlay's: then nothing in it is a notation.
+    is_bare: bool,
 }
 
 impl<'a> Pair<'a> {
@@ -36,6 +38,7 @@ impl<'a> Pair<'a> {
             upper: open(&store.upper(piece), OFlags::RDONLY)?,
             host: open(root, OFlags::PATH)?,
             owners: rustix::process::geteuid().is_root(),
+            is_bare: store.is_bare(piece),
         })
     }
 
@@ -49,12 +52,23 @@ impl<'a> Pair<'a> {
         }
     }
 
+    /// What the upper directory says of itself.
+    pub fn opacity(&self) -> Result<Opacity> {
+        match self.is_bare {
+            true => Ok(Opacity::Merged),
+            false => opacity(self.upper.current()),
+        }
+    }
+
     /// What the upper directory has; none where that says that there is nothing.
     pub fn upper_state(&self, name: &CStr, marked_whiteouts: bool) -> Result<Option<State>> {
         let directory = self.upper.current();
         let Some(state) = look(directory, name)? else {
             return Ok(None);
         };
+        if self.is_bare {
+            return Ok(Some(state));
+        }
         let may_be_marked =
             marked_whiteouts && state.file_type == FileType::File && state.size == 0;
         let whiteout = state.is_whiteout() || may_be_marked && marks_whiteout(directory, name)?;

@@ -33,8 +33,8 @@ pub fn walk(store: &Store) -> Vec<Part> {
     std::thread::scope(|scope| {
         let mut worker = Worker::new(store);
         let mut helpers = None;
-        while let Some(task) = queue.take() {
-            queue.put(worker.work(task));
+        while let Some((task, turn)) = queue.take() {
+            turn.end(worker.work(task));
             if helpers.is_none() && worker.names_read() >= FEW && queue.has_waiting() {
                 helpers = Some(start_helpers(scope, &queue, store));
             }
@@ -63,8 +63,8 @@ fn start_helpers<'scope>(
 
 fn help(queue: &Queue, store: &Store) -> Part {
     let mut worker = Worker::new(store);
-    while let Some(task) = queue.take() {
-        queue.put(worker.work(task));
+    while let Some((task, turn)) = queue.take() {
+        turn.end(worker.work(task));
     }
     worker.found()
 }
@@ -85,13 +85,13 @@ impl Queue {
         !self.lock().tasks.is_empty()
     }
 
-    /// A task to be done, after which [`Self::put`] has to be called; none when all is done.
-    fn take(&self) -> Option<Task> {
+    /// A task to be done, and the turn to do it; none when all is done.
+    fn take(&self) -> Option<(Task, Turn<'_>)> {
         let mut state = self.lock();
         loop {
             if let Some(task) = state.tasks.pop() {
                 state.busy += 1;
-                return Some(task);
+                return Some((task, Turn(self)));
             }
             if state.busy == 0 {
                 return None;
@@ -100,17 +100,31 @@ impl Queue {
             state = woken.unwrap_or_else(PoisonError::into_inner);
         }
     }
+}
 
-    /// A task is done, and these have come of it. Whoever calls this takes the first of them: only if there are others,
-    /// somebody else has to be woken.
-    fn put(&self, tasks: Vec<Task>) {
+/// A thread at a task, until this is dropped.
+struct Turn<'a>(&'a Queue);
+
+impl Turn<'_> {
+    /// The task is done, and these have come of it. This thread takes the first of them: only if there are others, somebody
+    /// else has to be woken.
+    fn end(self, tasks: Vec<Task>) {
         let more = !tasks.is_empty();
-        let mut state = self.lock();
-        state.busy -= 1;
+        let mut state = self.0.lock();
         state.tasks.extend(tasks.into_iter().rev());
-        let all_done = state.busy == 0 && state.tasks.is_empty();
-        if all_done || more && state.tasks.len() > 1 {
-            self.changed.notify_all();
+        if more && state.tasks.len() > 1 {
+            self.0.changed.notify_all();
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    /// Also when the task has panicked: the others are not to wait for it.
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.busy -= 1;
+        if state.busy == 0 && state.tasks.is_empty() {
+            self.0.changed.notify_all();
         }
     }
 }
