@@ -229,6 +229,15 @@ fn temporary_directories_and_the_home_are_caught_too() {
 }
 
 #[test]
+fn shared_memory_is_caught_too() {
+    let me = Person::new();
+    let path = format!("/dev/shm/rootlet-try-{}", std::process::id());
+    let dir = me.try_script(&[], &format!("echo tried >{path}; cat {path}"));
+    assert!(!Path::new(&path).exists(), "{path} came to the host");
+    assert_eq!(me.changes(&dir), [format!("A {path}  6 B")]);
+}
+
+#[test]
 fn what_one_may_not_write_one_may_not_write_in_a_try() {
     let me = Person::new();
     me.try_script(&[], "for place in /etc /usr /etc/passwd /usr/bin/env; do if (: >>$place/rootlet-x || : >>$place) 2>&-; then exit 1; fi; done; test ! -r /etc/shadow");

@@ -19,8 +19,11 @@ use std::path::{Path, PathBuf};
 
 /// The most that a file may hold which is copied into a [`Piece::Picture`], in bytes.
 const LARGEST_COPY: u64 = 1 << 20;
-/// What the caller of [`pieces`] lays itself, with everything below.
-const NOT_OURS: [&str; 3] = ["/proc", "/sys", "/dev"];
+/// What the caller of [`pieces`] lays itself, with everything below but [`SHARED_MEMORY`].
+const NOT_OURS: [&str; 3] = ["/proc", "/sys", DEVICES];
+const DEVICES: &str = "/dev";
+/// Where everybody may write, in a directory that is not ours.
+const SHARED_MEMORY: &str = "/dev/shm";
 
 /// One thing to lay. Everything but [`Piece::Overlay`] and [`Piece::Picture`] is read-only.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,7 +148,7 @@ impl Pieces {
     }
 }
 
-/// The pieces that the machine's root is put together from, without /proc, /sys and /dev.
+/// The pieces that the machine's root is put together from, without /proc, /sys and /dev, but with /dev/shm.
 ///
 /// `mounts` are those that can be seen ([`MountInfo::visible`](crate::host::mountinfo::MountInfo::visible)), and `used` are
 /// directories that the caller uses, however deep they lie: absolute, without symbolic links.
@@ -154,21 +157,25 @@ pub fn pieces<'a>(
     used: &[PathBuf],
     look: &impl Look,
 ) -> Pieces {
-    let mut mounts: Vec<_> = mounts
+    let (others, mut mounts): (Vec<_>, Vec<_>) = mounts
         .into_iter()
-        .filter(|mount| !is_not_ours(&mount.path))
-        .collect();
+        .partition(|mount| is_not_ours(&mount.path));
     // By components, so that what lies below a directory comes right after it.
     mounts.sort_by(|a, b| a.path.cmp(&b.path));
-    let mut walk = Walk {
-        places: (mounts.iter().map(|mount| (mount.path.as_os_str(), *mount))).collect(),
-        mounts,
-        used,
-        look,
-        found: Pieces::default(),
-    };
-    walk.directory(Path::new("/"));
-    walk.found
+    let mut found = Walk::new(mounts, used, look).walk(Path::new("/"));
+    let shared_memory = Path::new(SHARED_MEMORY);
+    if look.is_directory(shared_memory) {
+        let devices = others
+            .into_iter()
+            .filter(|mount| mount.path.starts_with(DEVICES));
+        let more = Walk::new(devices.collect(), used, look).walk(shared_memory);
+        found.uncovered.extend(more.uncovered);
+        let is_caught = more.pieces.iter().any(Piece::catches_writes);
+        found
+            .pieces
+            .extend(is_caught.then_some(more.pieces).into_iter().flatten());
+    }
+    found
 }
 
 fn is_not_ours(path: &Path) -> bool {
@@ -186,6 +193,21 @@ struct Walk<'a, L> {
 }
 
 impl<'a, L: Look> Walk<'a, L> {
+    fn new(mounts: Vec<&'a MountPoint>, used: &'a [PathBuf], look: &'a L) -> Self {
+        Walk {
+            places: (mounts.iter().map(|mount| (mount.path.as_os_str(), *mount))).collect(),
+            mounts,
+            used,
+            look,
+            found: Pieces::default(),
+        }
+    }
+
+    fn walk(mut self, start: &Path) -> Pieces {
+        self.directory(start);
+        self.found
+    }
+
     /// What is mounted below `path`, but not at it.
     fn below(&self, path: &Path) -> &[&'a MountPoint] {
         let start = self.mounts.partition_point(|m| m.path.as_path() <= path);
