@@ -270,11 +270,11 @@ fn without_home_nothing_is_shown_by_mistake() {
         on_a_host(&[], &format!("{home}; sandbox -- true"))
             .fails(125, &["HOME is not set", "hint: set HOME"]);
     }
-    for home in ["/", "/dev/null", "/no/such"] {
-        assert_eq!(
-            on_a_host(&[], &format!("export HOME={home}; sandbox -- pwd")).ok(),
-            "/home/me/project"
-        );
+    for (home, is_missing) in [("/", false), ("/dev/null", true), ("/no/such", true)] {
+        let ran = on_a_host(&[], &format!("export HOME={home}; sandbox -- pwd"));
+        let note = "note: HOME names no directory: no home directory is hidden";
+        assert_eq!(ran.err.contains(note), is_missing, "{home}: {ran:#?}");
+        assert_eq!(ran.ok(), "/home/me/project");
     }
 }
 

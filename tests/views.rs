@@ -494,6 +494,9 @@ fn d1_a_dev_of_ones_own_has_nothing_of_the_hosts_but_what_is_asked_for() {
     );
     run(dev.iter().chain(&["--device", "/dev/no-such", "true"]))
         .fails(125, &["/dev/no-such", "(ENOENT)"]);
+    for path in ["/etc/passwd", "/dev/../etc", "null", "/device"] {
+        run(["--device", path, "true"]).fails(125, &["is not in /dev", "hint: -v shows"]);
+    }
     let terminal = shell(r#""$rootlet" run -t always --mount type=dev,target=/dev sh -c 'tty; test -c /dev/console && echo console; ls /dev/pts'"#).ok();
     assert_eq!(terminal.replace('\r', ""), "/dev/pts/0\nconsole\n0  ptmx");
 }

@@ -137,6 +137,9 @@ pub fn run(line: &Line<'_>) -> anyhow::Result<u8> {
 /// The same, in a sandbox.
 pub fn sandbox(line: &Line<'_>) -> anyhow::Result<u8> {
     let look = Look::here()?;
+    if look.home_is_missing {
+        say!("rootlet: note: HOME names no directory: no home directory is hidden");
+    }
     let preset = sandbox::preset(&look)?;
     let views = preset.mounts.len();
     let mut request = Request::new(line, preset)?;

@@ -12,7 +12,7 @@ use serde::de::IntoDeserializer;
 use serde::de::value::Error as WordError;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 use std::str::FromStr;
 
 /// An option.
@@ -158,7 +158,7 @@ pub static FLAGS: &[Flag] = &[
     Flag::new("Files", "hide-env", "Hide .env files of the working directory",
         |to, _| put(&mut to.hide_env, Ok(true))),
     Flag::new("Files", "device", "Show the host's device PATH in a /dev of the container's own (repeatable)",
-        |to, value| add(&mut to.spec.mounts, path("device", value).map(|path| Mount::same(&path, false))))
+        |to, value| add(&mut to.spec.mounts, device(value).map(|path| Mount::same(&path, false))))
         .takes("PATH").repeatable(),
     Flag::new("Files", "root", "The root: the host's, the host's read-only, an empty one in memory, or DIR",
         |to, value| {
@@ -405,6 +405,17 @@ fn path(what: &str, value: &OsStr) -> Result<PathBuf> {
     match value.is_empty() {
         true => Err(Error::usage(format!("{what} {value:?}: the path is empty"))),
         false => Ok(value.into()),
+    }
+}
+
+/// What is no device is not to be shown, and written to, by a word that says so.
+fn device(value: &OsStr) -> Result<PathBuf> {
+    let path = path("device", value)?;
+    let leads_out = path.components().any(|part| part == Component::ParentDir);
+    match path.starts_with("/dev") && !leads_out {
+        true => Ok(path),
+        false => Err(Error::usage(format!("device {value:?} is not in /dev"))
+            .with_hint("-v shows any other file or directory")),
     }
 }
 

@@ -198,6 +198,7 @@ mod tests {
             (_, "spec" | "profile") => vec![file.0.to_str().unwrap()],
             (_, "env-file") => vec!["/proc/self/status"],
             (_, "ulimit") => vec!["core=1"],
+            (_, "device") => vec!["/dev/null"],
             _ => vec!["7"],
         };
         let meaning = |flag: &Flag, value: &str| {

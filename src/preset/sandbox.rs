@@ -31,6 +31,8 @@ pub type Names<'a> = Box<dyn Fn(&Path) -> Listed + 'a>;
 pub struct Look<'a> {
     /// The caller's home directory, without symbolic links: `/` if HOME names no directory, none if HOME is not set.
     pub home: Option<PathBuf>,
+    /// Whether HOME names no directory, so that there is no home directory to hide.
+    pub home_is_missing: bool,
     /// The caller's working directory.
     pub cwd: Option<PathBuf>,
     /// The caller's XDG_RUNTIME_DIR, without symbolic links.
@@ -57,14 +59,14 @@ impl Look<'static> {
             let found = unanswered.answer("stat", path, path.metadata());
             found.is_some_and(|data| data.is_dir())
         };
-        let home = variable("HOME").map(|home| {
-            let home = real(home).filter(is_directory);
-            home.unwrap_or_else(|| PathBuf::from("/"))
-        });
+        let named = variable("HOME").map(|home| real(home).filter(is_directory));
+        let home_is_missing = named == Some(None);
+        let home = named.map(|home| home.unwrap_or_else(|| PathBuf::from("/")));
         let runtime = variable("XDG_RUNTIME_DIR").and_then(real);
         unanswered.check()?;
         Ok(Look {
             home: home.clone(),
+            home_is_missing,
             cwd: unanswered::working_directory()?,
             runtime,
             real: match home {
@@ -438,6 +440,7 @@ mod tests {
     fn look<'a>(cwd: &str, real: impl Fn(&Path) -> Option<PathBuf> + 'a) -> Look<'a> {
         Look {
             home: Some(HOME.into()),
+            home_is_missing: false,
             cwd: Some(cwd.into()),
             runtime: Some("/run/user/1000".into()),
             real: Box::new(real),
