@@ -1,9 +1,9 @@
 /* floor_sandbox: the least work with which the container of `rootlet sandbox` can be made: what floor.c is to a launch.
  *
- * One clone (memory shared, parent suspended) into new namespaces of every kind but time, the child maps itself, brings
- * the loopback device up, lays the same mounts, and execs. It is run in a project in the home directory, which has .cargo,
- * .local and .rustup. No init, no filter of system calls, no Landlock, no error report, no options, and no look at what is
- * there.
+ * One clone (memory shared, parent suspended) into new namespaces of every kind but time and network, the child maps itself,
+ * lays the same mounts, and execs. Meanwhile another process makes the network namespace on another processor, and brings its
+ * loopback device up; the child joins it last. It is run in a project in the home directory, which has .cargo, .local and
+ * .rustup. No init, no filter of system calls, no Landlock, no error report, no options, and no look at what is there.
  *
  *   musl-gcc -O2 -static -o floor_sandbox floor_sandbox.c      ./floor_sandbox COMMAND [ARG...]
  */
@@ -151,8 +151,38 @@ static void bring_loopback_up(void) {
     close(fd);
 }
 
+static int network = -1;
+
+static int make_network(void *unused) {
+    (void)unused;
+    check(unshare(CLONE_NEWNET), "make a network namespace");
+    network = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+    check(network, "/proc/thread-self/ns/net");
+    bring_loopback_up();
+    _exit(0);
+}
+
+/* Begins to make the network namespace on any processor but this one. */
+static int begin_network(void) {
+    static char stack[64 * 1024];
+    cpu_set_t others;
+    int pid = clone(make_network, stack + sizeof stack, CLONE_VM | CLONE_FILES | SIGCHLD, NULL);
+    check(pid, "clone");
+    check(sched_getaffinity(0, sizeof others, &others), "sched_getaffinity");
+    CPU_CLR(sched_getcpu(), &others);
+    sched_setaffinity(pid, sizeof others, &others);
+    return pid;
+}
+
+static void join_network(int maker) {
+    int status;
+    check(waitpid(maker, &status, 0), "wait for the network namespace");
+    check(status ? -1 : setns(network, CLONE_NEWNET), "join the network namespace");
+}
+
 static int child(void *unused) {
     char map[32];
+    int maker = begin_network();
     (void)unused;
     put("/proc/self/setgroups", "deny");
     snprintf(map, sizeof map, "%d %d 1", uid, uid);
@@ -160,7 +190,7 @@ static int child(void *unused) {
     snprintf(map, sizeof map, "%d %d 1", gid, gid);
     put("/proc/self/gid_map", map);
     lay_mounts();
-    bring_loopback_up();
+    join_network(maker);
     execvp(command[0], command);
     perror(command[0]);
     _exit(127);
@@ -168,7 +198,7 @@ static int child(void *unused) {
 
 int main(int argc, char **argv) {
     static char stack[64 * 1024];
-    int flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWNET;
+    int flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
     int status;
     command = argv + 1;
     if (argc < 2) {
