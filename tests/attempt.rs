@@ -5,10 +5,10 @@ mod pty;
 mod support;
 
 use pty::Screen;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use support::{Dir, ROOTLET, Ran, finish, installed};
 
 /// A user with a home, and a project in it.
@@ -364,6 +364,46 @@ fn a_try_that_is_killed_leaves_what_can_be_listed_and_dropped() {
     assert_eq!(me.changes(&dir), ["A ~/project/new  2 B"]);
     me.rootlet(&["drop", &dir]).ok();
     assert!(!Path::new(&dir).exists());
+}
+
+/// Starts a try whose command says `ready`, and then waits for the end of its standard input.
+fn running(me: &Person, dir: &str, script: &str) -> Child {
+    let script = format!("{script}; echo ready; cat >&2");
+    let mut child = me
+        .command(&[
+            "try", "-t", "never", "--keep", dir, "--", "sh", "-ec", &script,
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let out = child.stdout.as_mut().unwrap();
+    BufReader::new(out).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    child
+}
+
+#[test]
+fn nobody_applies_or_drops_what_a_command_still_writes() {
+    let me = Person::new();
+    let dir = me.home.at("kept");
+    // The command does not get what the lock lies on.
+    let script = "echo one >new; ls -l /proc/*/fd 2>&- | grep try.toml && exit 1 || :";
+    let child = running(&me, &dir, script);
+    for verb in ["apply", "drop"] {
+        me.rootlet(&[verb, &dir])
+            .fails(125, &["kept is in use by another rootlet"]);
+    }
+    assert_eq!(me.changes(&dir), ["A ~/project/new  4 B"]);
+    me.rootlet(&["diff", &dir]).ok();
+    let out = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success() && said.contains("1 added"), "{said}");
+    me.rootlet(&["apply", &dir]).ok();
+    assert_eq!(me.read("project/new"), "one\n");
+    me.rootlet(&["drop", &dir]).ok();
 }
 
 // The question.

@@ -8,6 +8,7 @@ use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder};
+use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
@@ -17,10 +18,12 @@ pub(super) const HEAD: &str = "try.toml";
 const VERSION: u32 = 1;
 
 /// A directory that holds what a command changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Store {
     directory: PathBuf,
     head: Head,
+    /// The lock, from the start, of a store that was made here: until its command has ended, nobody else is to work on it.
+    held: Option<OwnedFd>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +62,8 @@ struct Version {
 
 impl Store {
     /// Makes the store `directory`, which must not be there yet, for the host's directories `covered`, and notes that `command`
-    /// starts now. Each upper directory has the mode that the command sees.
+    /// starts now. Each upper directory has the mode that the command sees. Others can list what is in the store, and neither
+    /// apply nor drop it, for as long as the result lives.
     ///
     /// # Errors
     /// A piece that is no absolute path or not UTF-8, which `try.toml` cannot hold; what the kernel refuses.
@@ -76,21 +80,25 @@ impl Store {
                 .map(|(number, covered)| Piece::new(number, covered))
                 .collect::<Result<_>>()?,
         };
-        let store = Store {
+        let mut store = Store {
             directory: directory.to_path_buf(),
             head,
+            held: None,
         };
         make(directory, 0o700)?;
-        if let Err(error) = store.fill() {
-            // Nothing is in it but what has just been made.
-            let _ = fs::remove_dir_all(directory);
-            return Err(error);
+        match store.fill() {
+            Ok(lock) => store.held = Some(lock),
+            Err(error) => {
+                // Nothing is in it but what has just been made.
+                let _ = fs::remove_dir_all(directory);
+                return Err(error);
+            }
         }
         Ok(store)
     }
 
-    /// Makes all that a new store holds.
-    fn fill(&self) -> Result<()> {
+    /// Makes all that a new store holds, and returns its lock.
+    fn fill(&self) -> Result<OwnedFd> {
         own(&self.directory)?;
         for name in ["upper", "work"] {
             make(&self.directory.join(name), 0o700)?;
@@ -114,7 +122,12 @@ impl Store {
         let text = toml::to_string(&self.head)
             .map_err(|error| Error::usage(format!("write {HEAD}: {error}")))?;
         let path = self.directory.join(HEAD);
-        fs::write(&path, text).map_err(|error| failed("write", &path, error))
+        let refused = |error| failed("write", &path, error);
+        let mut file = fs::File::create_new(&path).map_err(refused)?;
+        // Before it is a store for others.
+        self.take(&file)?;
+        file.write_all(text.as_bytes()).map_err(refused)?;
+        Ok(file.into())
     }
 
     /// Opens the store in `directory`.
@@ -155,6 +168,7 @@ impl Store {
             None => Ok(Store {
                 directory: directory.to_path_buf(),
                 head,
+                held: None,
             }),
         }
     }
@@ -202,23 +216,31 @@ impl Store {
         self.directory.join("work").join(number.to_string())
     }
 
-    /// Keeps others from working on the store for as long as the result lives.
+    /// Keeps others from working on the store for as long as the result lives; none where this one does that all the time.
     ///
     /// # Errors
-    /// When somebody else does.
-    pub(super) fn lock(&self) -> Result<OwnedFd> {
+    /// When somebody else works on it.
+    pub(super) fn lock(&self) -> Result<Option<OwnedFd>> {
+        if self.held.is_some() {
+            return Ok(None);
+        }
         let path = self.directory.join(HEAD);
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let step = || format!("lock {}", shown(&path));
-        let file =
-            open(&path, flags, Mode::empty()).map_err(|errno| Error::setup(step(), errno))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(file),
+        let file = open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|errno| failed("lock", &path, errno))?;
+        self.take(&file)?;
+        Ok(Some(file))
+    }
+
+    /// Locks the open `try.toml`. The lock belongs to what was opened (flock(2)), not to the process: whoever opens the file
+    /// once more, in the same process too, is refused.
+    fn take(&self, file: impl AsFd) -> Result<()> {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(()),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::usage(format!(
                 "{} is in use by another rootlet",
                 shown(&self.directory)
             ))),
-            Err(errno) => Err(Error::setup(step(), errno)),
+            Err(errno) => Err(failed("lock", &self.directory.join(HEAD), errno)),
         }
     }
 }
