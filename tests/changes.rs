@@ -470,6 +470,50 @@ fn hard_links_among_the_changes_stay_links() {
     assert_eq!([inode("two"), inode("new/three")], [inode("one"); 2]);
 }
 
+/// Runs a script in `dir`, in a container in which it may mount file systems.
+fn with_mounts(dir: &Dir, script: &str) -> String {
+    // Other tests make and remove directories beside it meanwhile, each of which would be a piece.
+    let beside = dir.path().parent().unwrap();
+    let words = format!(
+        "exec '{ROOTLET}' run -t never --cap-add sys_admin --tmpfs '{}' -v '{}' -v '{ROOTLET}' -w '{1}' -- sh -c \"$1\"",
+        beside.display(),
+        dir.text()
+    );
+    shell_with(&words, &[script.as_ref()]).ok()
+}
+
+#[test]
+fn a_full_store_costs_neither_the_list_nor_the_status() {
+    let dir = Dir::new();
+    dir.directory("small");
+    dir.file("old", "old\n");
+    let script = format!(
+        "mount -t tmpfs -o size=1m t small; head -c 500000 /dev/zero >small/more
+         '{ROOTLET}' try -t never --keep small/kept -- sh -c 'echo new >old; head -c 3000000 /dev/zero >large; exit 3' 2>&1; echo status $?
+         '{ROOTLET}' apply small/kept 2>&1; echo status $?; cat old; ls -A
+         rm small/more; '{ROOTLET}' apply small/kept 2>&1; echo status $?; cat old"
+    );
+    let out = with_mounts(&dir, &script);
+    let ends: Vec<&str> = out.split("status ").collect();
+    assert_eq!(ends.len(), 4, "{out}");
+    for said in [
+        "note: write",
+        "host: No space left on device (ENOSPC)",
+        "1 added, 1 changed",
+        "the changes are in",
+    ] {
+        assert!(ends[0].contains(said), "{said}: {out}");
+    }
+    assert!(ends[1].starts_with("3\n"), "{out}");
+    assert!(
+        ends[1].contains("(ENOSPC)") && ends[1].contains("hint: apply first notes"),
+        "{out}"
+    );
+    assert!(ends[2].starts_with("125\nold\nold\nsmall\n"), "{out}");
+    assert!(ends[2].contains("2 applied, 0 not"), "{out}");
+    assert_eq!(ends[3], "0\nnew", "{out}");
+}
+
 #[test]
 fn a_full_disk_and_a_read_only_one_are_told_and_leave_the_old_files() {
     let dir = Dir::new();
@@ -482,15 +526,7 @@ fn a_full_disk_and_a_read_only_one_are_told_and_leave_the_old_files() {
          echo old >other; mount -o remount,ro,bind {0}/small; '{ROOTLET}' apply --force {0}/kept 2>&1 && exit 9; cat other",
         dir.text()
     );
-    let script = format!("cd {}; {script}", dir.text());
-    // Other tests make and remove directories beside it meanwhile, each of which would be a piece.
-    let beside = dir.path().parent().unwrap();
-    let words = format!(
-        "exec '{ROOTLET}' run -t never --cap-add sys_admin --tmpfs '{}' -v '{}' -v '{ROOTLET}' -- sh -c \"$1\"",
-        beside.display(),
-        dir.text()
-    );
-    let out = shell_with(&words, &[script.as_ref()]).ok();
+    let out = with_mounts(&dir, &script);
     assert!(out.contains("No space left on device (ENOSPC)"), "{out}");
     assert!(out.contains("old\nnew\nfile\nother\n"), "{out}");
     assert!(

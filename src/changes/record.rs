@@ -158,7 +158,8 @@ impl Host {
 
 impl Store {
     /// Notes what the host has at each changed path, to be called when the command has ended. [`Store::apply`] then
-    /// refuses what was changed since; without a record it makes one at its start.
+    /// refuses what was changed since; without a record it makes one at its start, and refuses what was changed since the
+    /// command had started.
     ///
     /// # Errors
     /// When the record cannot be written.
@@ -176,8 +177,10 @@ impl Store {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let record = Record::new(changes, self.started());
-                self.write_record(&record)?;
-                return Ok(record);
+                let written = self.write_record(&record);
+                return written.map(|()| record).map_err(|error| {
+                    error.with_hint("apply first notes there what the host has: make some space on that file system")
+                });
             }
             Err(error) => return Err(failed("read", &path, error)),
         };
@@ -191,8 +194,12 @@ impl Store {
             self.directory().join(FILE),
             self.directory().join("host.new"),
         );
-        fs::write(&new, record.to_bytes()).map_err(|error| failed("write", &new, error))?;
-        fs::rename(&new, &path).map_err(|error| failed("write", &path, error))
+        let written = fs::write(&new, record.to_bytes()).and_then(|()| fs::rename(&new, &path));
+        written.map_err(|error| {
+            // Where the disk is full, half of a record only takes space.
+            let _ = fs::remove_file(&new);
+            failed("write", &path, error)
+        })
     }
 }
 

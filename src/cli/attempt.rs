@@ -55,15 +55,16 @@ pub fn attempt(line: &Line<'_>) -> anyhow::Result<u8> {
         }
         return status;
     }
-    store.record(&changed)?;
-    let status = status?;
+    if let Err(error) = store.record(&changed) {
+        say!("rootlet: note: {error}; so apply will note what the host has when it starts");
+    }
     if kept.is_none() && !json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
     {
         changes::ask(store)?;
     } else {
         changes::report(&store, &changed, json)?;
     }
-    Ok(status)
+    status
 }
 
 /// Where the caller works: what is written there is to be caught, however deep it lies in directories of others.
