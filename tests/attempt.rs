@@ -145,6 +145,30 @@ fn some_can_be_applied_by_a_pattern() {
 }
 
 #[test]
+fn a_pattern_that_matches_nothing_is_named() {
+    let me = Person::new();
+    let dir = me.try_script(&[], "echo 1 >a; rm -r tree");
+    for verb in ["changes", "diff"] {
+        let ran = me.rootlet(&[verb, &dir, "a", "nonsense"]);
+        let said = format!(
+            "rootlet: note: no change matches {}",
+            me.home.at("project/nonsense")
+        );
+        assert_eq!((ran.status, ran.err.trim()), (0, said.as_str()), "{ran:?}");
+        assert!(ran.out.contains(&me.home.at("project/a")), "{ran:?}");
+    }
+    let inside = format!(
+        "{0}/sub/two: {0} is deleted as a whole",
+        me.home.at("project/tree")
+    );
+    let words = ["apply", &dir, "a", "nonsense", "tree/sub/two"];
+    let said = ["project/nonsense", &inside, "1 applied, 0 not"];
+    me.rootlet(&words).fails(1, &said);
+    assert_eq!(me.read("project/a"), "1\n");
+    me.rootlet(&["apply", &dir, "tre?"]).ok();
+}
+
+#[test]
 fn what_the_host_has_changed_since_is_not_overwritten_unless_forced() {
     let me = Person::new();
     let dir = me.try_script(&[], "echo mine >file; echo mine >tree/one");
@@ -408,10 +432,15 @@ fn nobody_applies_or_drops_what_a_command_still_writes() {
 
 // The question.
 
+/// Starts a try of a script on a terminal.
+fn on_screen(me: &Person, script: &str, pager: &str) -> Screen {
+    let mut command = me.command(&["try", "--", "sh", "-c", script]);
+    Screen::start(command.env("PAGER", pager))
+}
+
 /// Answers the questions of a try on a terminal with these lines.
 fn answer(me: &Person, lines: &[&str]) -> String {
-    let words = ["try", "--", "sh", "-c", "echo new >>file; echo x >added"];
-    let mut screen = Screen::start(&mut me.command(&words));
+    let mut screen = on_screen(me, "echo new >>file; echo x >added", "cat");
     for line in lines {
         screen.shows("eave them? ");
         screen.types(format!("{line}\n"));
@@ -442,6 +471,108 @@ fn on_a_terminal_all_can_be_dropped_or_left() {
         (me.read("project/file"), me.left().len()),
         ("old\n".into(), 1)
     );
+}
+
+#[test]
+fn some_are_named_as_for_a_shell() {
+    let me = Person::new();
+    let mut screen = on_screen(
+        &me,
+        "for each in 'My file' 'a*' ab c; do echo x >\"$each\"; done",
+        "cat",
+    );
+    for (question, line) in [
+        ("eave them? ", "s"),
+        ("quotes)? ", "'My"),
+        ("a quote has no end", ""),
+        ("eave them? ", "s"),
+        ("quotes)? ", "My\\ file 'a*' nonsense"),
+        ("no change matches", ""),
+        ("2 applied, 0 not", ""),
+        ("eave them? ", "x"),
+        ("\"x\" is none of the letters", ""),
+        ("eave them? ", "r"),
+    ] {
+        screen.shows(question);
+        if !line.is_empty() {
+            screen.types(format!("{line}\n"));
+        }
+    }
+    screen.ends();
+    assert_eq!(me.read("project/My file"), "x\n");
+    assert_eq!(me.read("project/a*"), "x\n");
+    for other in ["project/ab", "project/c"] {
+        assert!(!Path::new(&me.home.at(other)).exists(), "{other}");
+    }
+}
+
+#[test]
+fn what_was_refused_can_be_forced_at_the_question() {
+    let me = Person::new();
+    let mut screen = on_screen(&me, "echo mine >file; echo x >added", "cat");
+    screen.shows("eave them? ");
+    me.home.file("project/file", "theirs\n");
+    screen.types("f\n");
+    screen.shows("\"f\" is none of the letters");
+    screen.shows("eave them? ");
+    screen.types("k\n");
+    screen.shows("1 applied, 1 not");
+    screen.shows("[f]orce what was refused");
+    screen.shows("eave them? ");
+    assert_eq!(me.read("project/file"), "theirs\n");
+    screen.types("f\n");
+    screen.ends();
+    assert_eq!(me.read("project/file"), "mine\n");
+    assert_eq!(me.left(), Vec::<String>::new());
+}
+
+#[test]
+fn an_interrupt_at_the_question_leaves_the_changes_and_says_where() {
+    let me = Person::new();
+    let mut screen = on_screen(&me, "echo x >added; exit 5", "cat");
+    screen.shows("eave them? ");
+    screen.types("k\x03");
+    let (status, said) = screen.ends();
+    let left = me.left();
+    assert_eq!((status.code(), left.len()), (Some(5), 1), "{said}");
+    let said = said.replace("\r\n", "\n");
+    assert!(
+        said.contains(&format!("the changes are in {}\n", left[0])),
+        "{said}"
+    );
+    assert!(!Path::new(&me.home.at("project/added")).exists());
+}
+
+#[test]
+fn an_interrupt_in_the_pager_is_the_pagers() {
+    let me = Person::new();
+    // Whoever was started with interrupts ignored cannot trap them.
+    let pager =
+        "trap 'echo caught $seen' INT; cat; seen=it; echo shown; read line </dev/tty; exit 0";
+    let mut screen = on_screen(&me, "echo x >added", pager);
+    screen.shows("eave them? ");
+    screen.types("d\n");
+    screen.shows("+x");
+    screen.shows("shown");
+    screen.types("\x03");
+    screen.shows("caught it");
+    screen.types("\n");
+    screen.shows("eave them? ");
+    screen.types("r\n");
+    assert_eq!(screen.ends().0.code(), Some(0));
+    assert_eq!(me.left(), Vec::<String>::new());
+}
+
+#[test]
+fn without_the_pager_the_differences_are_shown_all_the_same() {
+    let me = Person::new();
+    let mut screen = on_screen(&me, "echo x >added", "no-such-pager");
+    screen.shows("eave them? ");
+    screen.types("d\n");
+    screen.shows("+x");
+    screen.shows("eave them? ");
+    screen.types("r\n");
+    screen.ends();
 }
 
 // Real work.

@@ -1,12 +1,11 @@
 //! Differences line by line.
 
 use super::content::open_file;
-use super::list::{Change, Kind};
+use super::list::{Change, Changes, Kind};
 use super::pattern::Patterns;
 use super::state::FileType;
 use super::store::Store;
 use super::text::{line, shown};
-use crate::error::Result;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use std::ffi::CString;
@@ -20,25 +19,20 @@ const LARGEST: u64 = 8 << 20;
 const CONTEXT: usize = 3;
 
 impl Store {
-    /// Writes what `patterns` choose in the form of diff(1), unified: from the host's file to the command's. With `safe`,
+    /// Writes what `patterns` choose of the store's `changes` in the form of diff(1), unified: from the host's file to the command's. With `safe`,
     /// for a terminal, control characters are written as text.
     ///
     /// # Errors
-    /// Those of [`Store::changes`], and those of `to`.
+    /// Those of `to`.
     pub fn diff(
         &self,
+        changes: &Changes,
         patterns: &Patterns,
         safe: bool,
         to: &mut dyn Write,
-    ) -> Result<std::io::Result<()>> {
-        let changes = self.changes()?;
-        let chosen = changes.list.iter().filter(|it| patterns.matches(it.path));
-        for change in chosen {
-            if let Err(error) = self.one(change, safe, to) {
-                return Ok(Err(error));
-            }
-        }
-        Ok(Ok(()))
+    ) -> std::io::Result<()> {
+        let mut chosen = changes.list.iter().filter(|it| patterns.matches(it.path));
+        chosen.try_for_each(|change| self.one(change, safe, to))
     }
 
     fn one(&self, change: Change<'_>, safe: bool, to: &mut dyn Write) -> std::io::Result<()> {

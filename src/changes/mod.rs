@@ -29,7 +29,7 @@ mod xattr;
 
 pub use apply::{Applied, Progress, Refusal};
 pub use beneath::openat2_refused;
-pub use list::{Change, Changes, Counts, Inside, Kind, List};
+pub use list::{Change, Changes, Counts, Inside, Kind, List, Unmatched};
 pub use pattern::Patterns;
 pub use record::{Host, Record};
 pub use state::{FileType, State, Time};

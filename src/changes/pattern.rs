@@ -1,5 +1,6 @@
 //! Which paths a user means.
 
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -28,6 +29,17 @@ impl Patterns {
     pub fn matches(&self, path: &Path) -> bool {
         let path = path.as_os_str().as_bytes();
         self.0.is_empty() || self.0.iter().any(|pattern| matches(pattern, path))
+    }
+
+    /// Those that match none of `paths`.
+    pub fn unmatched<'a>(&self, paths: impl Iterator<Item = &'a Path> + Clone) -> Vec<&Path> {
+        let idle = |pattern: &&Vec<u8>| {
+            let mut paths = paths.clone();
+            !paths.any(|path| matches(pattern, path.as_os_str().as_bytes()))
+        };
+        let idle = self.0.iter().filter(idle);
+        idle.map(|pattern| Path::new(OsStr::from_bytes(pattern)))
+            .collect()
     }
 }
 

@@ -9,7 +9,7 @@ mod leftovers;
 mod place;
 
 use super::descent::{Descent, c_name};
-use super::list::{Change, Changes, Kind, look};
+use super::list::{Change, Changes, Kind, Unmatched, look};
 use super::metadata;
 use super::pattern::Patterns;
 use super::record::Record;
@@ -34,14 +34,15 @@ pub struct Applied {
     pub applied: usize,
     /// What was not applied; the host still has there what it had.
     pub refused: Vec<Refusal>,
+    /// The patterns for which there was nothing to do.
+    pub unmatched: Vec<Unmatched>,
 }
 
 impl Applied {
-    /// Whether anything could not be done, other than for what somebody else has changed on the host.
-    pub fn has_failures(&self) -> bool {
-        self.refused
-            .iter()
-            .any(|it| matches!(it, Refusal::Failed(_)))
+    /// Whether anything was refused for what the host has there: that can be forced.
+    pub fn has_conflicts(&self) -> bool {
+        let conflict = |it: &Refusal| matches!(it, Refusal::Conflict { .. });
+        self.refused.iter().any(conflict)
     }
 }
 
@@ -103,7 +104,10 @@ impl Store {
             total: chosen.len(),
             done: 0,
             progress,
-            result: Applied::default(),
+            result: Applied {
+                unmatched: changes.unmatched(patterns),
+                ..Applied::default()
+            },
         };
         job.result.refused = changes
             .unread

@@ -9,8 +9,10 @@ mod files;
 mod names;
 mod queue;
 
+use super::pattern::Patterns;
 use super::state::{FileType, State, Time};
 use super::store::Store;
+use super::text::shown;
 use crate::error::Error;
 pub use entries::List;
 use rustix::fd::BorrowedFd;
@@ -160,7 +162,40 @@ impl Counts {
     }
 }
 
+/// A pattern that matches no difference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmatched {
+    /// The pattern, with the directory where it begins.
+    pub pattern: PathBuf,
+    /// A directory above that goes as a whole: what was in it is not in the list.
+    pub gone: Option<PathBuf>,
+}
+
+impl std::fmt::Display for Unmatched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "no change matches {}", shown(&self.pattern))?;
+        match &self.gone {
+            Some(directory) => write!(f, ": {} is deleted as a whole", shown(directory)),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Changes {
+    /// The patterns that match none of the differences.
+    pub fn unmatched(&self, patterns: &Patterns) -> Vec<Unmatched> {
+        let paths = self.list.iter().map(|change| change.path);
+        let unmatched = patterns.unmatched(paths).into_iter().map(|pattern| {
+            let mut whole = self.list.iter().filter(|change| change.inside.is_some());
+            let above = whole.find(|change| pattern.starts_with(change.path));
+            Unmatched {
+                pattern: pattern.to_path_buf(),
+                gone: above.map(|change| change.path.to_path_buf()),
+            }
+        });
+        unmatched.collect()
+    }
+
     /// The sums.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();

@@ -2,14 +2,18 @@
 
 mod json;
 mod lines;
+mod question;
+mod words;
 
 use super::written;
 use clap::Args;
 use json::json;
 use lines::list;
+pub use question::ask;
 use rootlet::changes::text::shown;
-use rootlet::changes::{Applied, Changes, Patterns, Progress, Refusal, Store};
+use rootlet::changes::{Applied, Changes, Patterns, Progress, Store};
 use rootlet::error::Result;
+use rootlet::sys::{set_signal_disposition, signal_disposition};
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -71,6 +75,7 @@ fn patterns(words: &[PathBuf]) -> Patterns {
 pub fn changes(line: &ChangesLine) -> anyhow::Result<u8> {
     let (store, patterns) = line.chosen.open()?;
     let mut changes = store.changes()?;
+    note_unmatched(&changes, &patterns);
     if !patterns.is_empty() {
         changes.list.retain(|change| patterns.matches(change.path));
     }
@@ -85,38 +90,68 @@ pub fn changes(line: &ChangesLine) -> anyhow::Result<u8> {
 /// `rootlet diff`.
 pub fn diff(chosen: &Chosen) -> anyhow::Result<u8> {
     let (store, patterns) = chosen.open()?;
-    let terminal = io::stdout().is_terminal();
-    match terminal {
-        true => paged(&store, &patterns),
-        false => written(store.diff(&patterns, false, &mut io::stdout().lock())?),
+    let changes = store.changes()?;
+    note_unmatched(&changes, &patterns);
+    match io::stdout().is_terminal() {
+        true => paged(&store, &changes, &patterns),
+        false => written(store.diff(&changes, &patterns, false, &mut io::stdout().lock())),
+    }
+}
+
+fn note_unmatched(changes: &Changes, patterns: &Patterns) {
+    for unmatched in changes.unmatched(patterns) {
+        say!("rootlet: note: {unmatched}");
     }
 }
 
 /// Through the user's pager.
-fn paged(store: &Store, patterns: &Patterns) -> anyhow::Result<u8> {
+fn paged(store: &Store, changes: &Changes, patterns: &Patterns) -> anyhow::Result<u8> {
     let pager = std::env::var_os("PAGER").filter(|pager| !pager.is_empty());
     let pager = pager.unwrap_or(OsString::from("less -R"));
-    let child = Command::new("sh")
+    let started = Command::new("sh")
         .arg("-c")
         .arg(pager)
         .stdin(Stdio::piped())
         .spawn();
-    let Ok(mut child) = child else {
-        return written(store.diff(patterns, true, &mut io::stdout().lock())?);
-    };
-    let result = match child.stdin.take() {
-        Some(mut to) => store.diff(patterns, true, &mut to)?,
-        None => Ok(()),
-    };
-    child.wait()?;
-    written(result)
+    if let Ok(mut pager) = started {
+        let (result, status) = undisturbed(|| {
+            let to = pager.stdin.take();
+            let result = to.map(|mut to| store.diff(changes, patterns, true, &mut to));
+            (result.unwrap_or(Ok(())), pager.wait())
+        });
+        // The shell has not found it.
+        if status?.code() != Some(127) {
+            return written(result);
+        }
+    }
+    written(store.diff(changes, patterns, true, &mut io::stdout().lock()))
 }
 
-/// `rootlet apply`: 0 when all is applied, 1 when something is refused.
+/// Does something while the terminal belongs to a program that was started before: ^C and ^\\ are for that alone.
+fn undisturbed<T>(something: impl FnOnce() -> T) -> T {
+    let signals = [libc::SIGINT, libc::SIGQUIT];
+    let before = signals.map(|signal| signal_disposition(signal).unwrap_or(libc::SIG_DFL));
+    let set = |dispositions: [usize; 2]| {
+        for (signal, disposition) in signals.into_iter().zip(dispositions) {
+            // It fails for no signal that there is.
+            let _ = set_signal_disposition(signal, disposition);
+        }
+    };
+    set([libc::SIG_IGN; 2]);
+    let result = something();
+    set(before);
+    result
+}
+
+/// `rootlet apply`: 0 when all is applied, 1 when something is refused or a pattern matches nothing.
 pub fn apply(line: &ApplyLine) -> anyhow::Result<u8> {
     let (store, patterns) = line.chosen.open()?;
     let applied = applied(&store, &patterns, line.force)?;
-    Ok(u8::from(!applied.refused.is_empty()))
+    if applied.has_conflicts() {
+        say!("hint: --force applies it over what the host has now");
+    }
+    let complete = applied.refused.is_empty() && applied.unmatched.is_empty();
+    Ok(u8::from(!complete))
 }
 
 fn applied(store: &Store, patterns: &Patterns, force: bool) -> Result<Applied> {
@@ -127,9 +162,8 @@ fn applied(store: &Store, patterns: &Patterns, force: bool) -> Result<Applied> {
     for refusal in &result.refused {
         say!("rootlet: not applied: {refusal}");
     }
-    let conflict = |refusal: &Refusal| matches!(refusal, Refusal::Conflict { .. });
-    if result.refused.iter().any(conflict) {
-        say!("hint: --force applies it over what the host has now");
+    for unmatched in &result.unmatched {
+        say!("rootlet: {unmatched}");
     }
     say!("{} applied, {} not", result.applied, result.refused.len());
     Ok(result)
@@ -193,67 +227,14 @@ pub fn report(store: &Store, changes: &Changes, as_json: bool) -> anyhow::Result
     if as_json {
         return written(io::stdout().write_all(json(store, changes)?.as_bytes()));
     }
-    let dir = shown(store.directory());
-    let mut err = io::stderr().lock();
-    let terminal = err.is_terminal();
-    let listed = list(changes, terminal, MOST_LINES, &mut err).and_then(|()| {
-        write!(
-            err,
-            "rootlet: the changes are in {dir}\n\
-             hint: rootlet changes|diff|apply|drop {dir}\n"
-        )
-    });
+    let terminal = io::stderr().is_terminal();
+    let listed = list(changes, terminal, MOST_LINES, &mut io::stderr().lock());
+    say_where(store);
     written(listed)
 }
 
-/// Asks what is to become of the changes, until it is decided.
-pub fn ask(store: Store) -> anyhow::Result<()> {
-    loop {
-        let changes = store.changes()?;
-        if changes.list.is_empty() && changes.unread.is_empty() {
-            return Ok(store.drop()?);
-        }
-        list(&changes, true, MOST_LINES, &mut io::stderr())?;
-        match answer("[k]eep all, keep [s]ome, show [d]ifferences, d[r]op, or [l]eave them? ")?
-            .as_str()
-        {
-            "k" if applied(&store, &Patterns::default(), false)?
-                .refused
-                .is_empty() =>
-            {
-                return Ok(store.drop()?);
-            }
-            "s" => {
-                let some = answer("which (paths, or patterns with * and **)? ")?;
-                let words: Vec<PathBuf> = some.split_whitespace().map(PathBuf::from).collect();
-                if !words.is_empty() {
-                    applied(&store, &patterns(&words), false)?;
-                }
-            }
-            "d" => {
-                paged(&store, &Patterns::default())?;
-            }
-            "r" => return Ok(store.drop()?),
-            "l" => {
-                let dir = shown(store.directory());
-                say!("rootlet: the changes are in {dir}");
-                say!("hint: rootlet changes|diff|apply|drop {dir}");
-                return Ok(());
-            }
-            _ => {}
-        }
-    }
-}
-
-/// A line from standard input; its end means to leave things as they are.
-fn answer(question: &str) -> io::Result<String> {
-    eprint!("{question}");
-    let mut line = String::new();
-    match io::stdin().read_line(&mut line)? {
-        0 => {
-            say!();
-            Ok("l".to_string())
-        }
-        _ => Ok(line.trim().to_lowercase()),
-    }
+fn say_where(store: &Store) {
+    let dir = shown(store.directory());
+    say!("rootlet: the changes are in {dir}");
+    say!("hint: rootlet changes|diff|apply|drop {dir}");
 }
