@@ -432,6 +432,22 @@ fn pieces_in_one_another_are_one_list() {
 }
 
 #[test]
+fn the_mode_of_a_piece_itself_is_a_change_too() {
+    let (tree, store) = (Dir::new(), Dir::new());
+    let covered = Covered {
+        path: tree.path().to_path_buf(),
+        by_overlay: true,
+    };
+    let store = Store::create(&store.path().join("kept"), &[covered], &[]).unwrap();
+    let mode = std::fs::Permissions::from_mode(0o711);
+    std::fs::set_permissions(store.upper(0), mode.clone()).unwrap();
+    let applied = store.apply(&Patterns::default(), false, &mut |_| ());
+    assert_eq!(applied.unwrap().applied, 1);
+    let now = tree.path().metadata().unwrap().permissions();
+    assert_eq!(now.mode() & 0o777, 0o711);
+}
+
+#[test]
 fn where_there_was_no_overlay_nothing_is_its_notation() {
     let (tree, store) = (Dir::new(), Dir::new());
     for by_overlay in [true, false] {

@@ -308,6 +308,7 @@ impl<'a> Job<'a> {
         let failed = |errno| Refusal::Failed(failed("apply", change.path, errno));
         if change.path == piece.root {
             piece.directories.push(change);
+            self.result.applied += 1;
             return Ok(());
         }
         piece.go(change).map_err(failed)?;
