@@ -531,6 +531,23 @@ fn a_full_store_costs_neither_the_list_nor_the_status() {
 }
 
 #[test]
+fn a_store_without_attributes_is_refused_at_the_start() {
+    let dir = Dir::new();
+    dir.directory("ram");
+    dir.file("old", "old\n");
+    let script = format!(
+        "mount -t ramfs t ram; '{ROOTLET}' try -t never --keep ram/kept -- rm old 2>&1; echo status $?; ls -A ram"
+    );
+    let out = with_mounts(&dir, &script);
+    assert!(
+        out.contains("ram/kept: Operation not supported (EOPNOTSUPP)")
+            && out.contains("--keep DIR"),
+        "{out}"
+    );
+    assert!(out.ends_with("status 125"), "{out}");
+}
+
+#[test]
 fn a_full_disk_and_a_read_only_one_are_told_and_leave_the_old_files() {
     let dir = Dir::new();
     dir.directory("small");

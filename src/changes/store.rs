@@ -100,6 +100,7 @@ impl Store {
     /// Makes all that a new store holds, and returns its lock.
     fn fill(&self) -> Result<OwnedFd> {
         own(&self.directory)?;
+        self.need_attributes()?;
         for name in ["upper", "work"] {
             make(&self.directory.join(name), 0o700)?;
         }
@@ -128,6 +129,20 @@ impl Store {
         self.take(&file)?;
         file.write_all(text.as_bytes()).map_err(refused)?;
         Ok(file.into())
+    }
+
+    /// An overlay is made over a file system without user attributes all the same, and then fails with EIO when something is
+    /// deleted or replaced.
+    fn need_attributes(&self) -> Result<()> {
+        let mut none: [u8; 0] = [];
+        match rustix::fs::lgetxattr(&self.directory, c"user.overlay.opaque", &mut none) {
+            Err(errno @ rustix::io::Errno::OPNOTSUPP) => {
+                Err(failed("read user attributes of", &self.directory, errno).with_hint(
+                    "overlays note there what was deleted; keep the changes on ext4, xfs or btrfs, with --keep DIR",
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Opens the store in `directory`.
