@@ -474,6 +474,28 @@ fn on_a_terminal_all_can_be_dropped_or_left() {
 }
 
 #[test]
+fn colours_are_for_terminals_that_have_them_unless_somebody_says_no() {
+    for (name, value, colours) in [
+        ("NO_COLOR", "", true),
+        ("NO_COLOR", "1", false),
+        ("TERM", "dumb", false),
+    ] {
+        let me = Person::new();
+        let mut command = me.command(&["try", "--", "sh", "-c", "echo x >added"]);
+        command.env_remove("NO_COLOR").env("TERM", "xterm");
+        let mut screen = Screen::start(command.env(name, value));
+        let said = screen.shows("eave them? ");
+        assert_eq!(
+            said.contains("\x1b[32mA"),
+            colours,
+            "{name}={value}: {said}"
+        );
+        screen.types("r\n");
+        screen.ends();
+    }
+}
+
+#[test]
 fn some_are_named_as_for_a_shell() {
     let me = Person::new();
     let mut screen = on_screen(

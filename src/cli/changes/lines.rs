@@ -2,6 +2,7 @@
 
 use rootlet::changes::text::show;
 use rootlet::changes::{Change, Changes, Counts, FileType, Kind};
+use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -12,7 +13,7 @@ const LINE: usize = 1024;
 
 /// Writes the list: on a terminal below their directories and in colour, else a path a line.
 pub fn list(changes: &Changes, terminal: bool, most: usize, to: &mut dyn Write) -> io::Result<()> {
-    let colour = terminal && std::env::var_os("NO_COLOR").is_none();
+    let colour = terminal && has_colours();
     let mut text = Vec::with_capacity(BLOCK);
     let mut directory: Option<&Path> = None;
     let (mut counts, mut left_out) = (Counts::default(), 0);
@@ -46,6 +47,12 @@ pub fn list(changes: &Changes, terminal: bool, most: usize, to: &mut dyn Write) 
         writeln!(to, "? {error}")?;
     }
     to.write_all(&sums(counts))
+}
+
+/// Whether nobody has said otherwise (no-color.org: an empty NO_COLOR says nothing).
+fn has_colours() -> bool {
+    let is = |name, value: fn(&OsStr) -> bool| std::env::var_os(name).is_some_and(|it| value(&it));
+    !is("NO_COLOR", |it| !it.is_empty()) && !is("TERM", |it| it == "dumb")
 }
 
 /// The name of `path` in its directory, which has a line of its own where it is another than that of the line before.
