@@ -145,6 +145,28 @@ fn some_can_be_applied_by_a_pattern() {
 }
 
 #[test]
+fn a_diff_tells_what_differs_besides_the_lines() {
+    let me = Person::new();
+    std::os::unix::fs::symlink("a", me.home.path().join("project/link")).unwrap();
+    let script = "chmod 640 file; touch -d 2001-01-01T00:00:00Z tree/one; ln -sf 'b c' link; ln -s d new
+        python3 -c 'import os; os.setxattr(\"tree/sub\", \"user.note\", b\"x\")'; rm tree/sub/two; ln -s e tree/sub/two";
+    let dir = me.try_script(&[], script);
+    let out = me.rootlet(&["diff", &dir]).ok();
+    let out = out.replace(me.home.text(), "~");
+    for line in [
+        "M ~/project/file (mode 644 to 640)",
+        "C ~/project/link (target a to b c)",
+        "A ~/project/new (target d)",
+        "M ~/project/tree/sub (attribute user.note)",
+        "T ~/project/tree/sub/two (file to symbolic link, target e)",
+    ] {
+        assert!(out.lines().any(|it| it == line), "{line}: {out}");
+    }
+    assert!(out.contains("M ~/project/tree/one (time 20"), "{out}");
+    assert!(out.contains(" to 2001-01-01T00:00:00Z)"), "{out}");
+}
+
+#[test]
 fn a_pattern_that_matches_nothing_is_named() {
     let me = Person::new();
     let dir = me.try_script(&[], "echo 1 >a; rm -r tree");

@@ -15,6 +15,8 @@ mod bytes;
 mod content;
 mod descent;
 #[cfg(feature = "cli")]
+mod details;
+#[cfg(feature = "cli")]
 mod diff;
 mod list;
 mod metadata;

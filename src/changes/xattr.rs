@@ -11,7 +11,7 @@ const OVERLAY: &[u8] = b"user.overlay.";
 const LARGEST: usize = 64 * 1024;
 
 /// A name and its value.
-type Attribute = (CString, Vec<u8>);
+pub type Attribute = (CString, Vec<u8>);
 
 /// All attributes of a file, sorted. A file system without any has none.
 pub fn all(file: BorrowedFd<'_>) -> Result<Vec<Attribute>> {
