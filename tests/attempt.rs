@@ -167,6 +167,21 @@ fn a_diff_tells_what_differs_besides_the_lines() {
 }
 
 #[test]
+fn names_of_one_file_that_come_apart_are_told() {
+    let me = Person::new();
+    let project = |name: &str| me.home.at(&format!("project/{name}"));
+    std::fs::hard_link(project("file"), project("other")).unwrap();
+    let dir = me.try_script(&[], "echo new >>file; cat other >seen; echo x >>tree/one");
+    let ran = me.rootlet(&["apply", &dir]);
+    let said = format!("other names of {} (hard links)", project("file"));
+    assert!(ran.status == 0 && ran.err.contains(&said), "{ran:?}");
+    assert_eq!(
+        me.read("project/seen") + &me.read("project/other"),
+        "old\nold\n"
+    );
+}
+
+#[test]
 fn a_pattern_that_matches_nothing_is_named() {
     let me = Person::new();
     let dir = me.try_script(&[], "echo 1 >a; rm -r tree");

@@ -3,7 +3,7 @@
 use super::super::descent::c_name;
 use super::super::list::{Change, look};
 use super::super::remove::remove;
-use super::super::state::State;
+use super::super::state::{FileType, State};
 use super::super::store::failed;
 use super::leftovers::Note;
 use super::place::Placed;
@@ -87,6 +87,9 @@ impl<'a> Job<'a> {
                 .and_then(|()| waiting.happen(piece));
             if done.is_ok() {
                 self.result.applied += 1;
+                if parts_names(change) {
+                    self.result.parted.push(change.path.to_path_buf());
+                }
                 continue;
             }
             waiting.give_up(piece);
@@ -103,6 +106,18 @@ impl<'a> Job<'a> {
             });
         }
     }
+}
+
+/// Whether a new file takes one of several names that the old one has. An overlay copies a file under the name by which it is
+/// written to, so the command did not see the others change.
+fn parts_names(change: Change<'_>) -> bool {
+    let (Some(before), Some(after)) = (change.before, change.after) else {
+        return false;
+    };
+    let files = [before, after]
+        .iter()
+        .all(|it| it.file_type == FileType::File);
+    files && before.links > after.links
 }
 
 impl Waiting<'_> {

@@ -34,6 +34,8 @@ pub struct Applied {
     pub applied: usize,
     /// What was not applied; the host still has there what it had.
     pub refused: Vec<Refusal>,
+    /// Files that were one with others on the host (hard links), which are as they were.
+    pub parted: Vec<PathBuf>,
     /// The patterns for which there was nothing to do.
     pub unmatched: Vec<Unmatched>,
 }

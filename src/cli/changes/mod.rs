@@ -165,6 +165,14 @@ fn applied(store: &Store, patterns: &Patterns, force: bool) -> Result<Applied> {
     for unmatched in &result.unmatched {
         say!("rootlet: {unmatched}");
     }
+    if let [path, more @ ..] = &result.parted[..] {
+        let path = shown(path);
+        let others = match more.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        say!("rootlet: note: other names of {path}{others} (hard links) are what they were");
+    }
     say!("{} applied, {} not", result.applied, result.refused.len());
     Ok(result)
 }
