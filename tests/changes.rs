@@ -448,6 +448,42 @@ fn the_mode_of_a_piece_itself_is_a_change_too() {
 }
 
 #[test]
+fn a_time_that_a_directory_was_given_is_a_change_and_that_of_its_entries_is_none() {
+    let host = Host {
+        tree: Dir::new(),
+        store: Dir::new(),
+    };
+    let tree = host.tree.path();
+    for name in ["given", "filled", "both", "used"] {
+        host.tree.directory(name);
+        let script = "touch -d 2010-01-01 \"$1\"";
+        shell_with(script, &[host.tree.at(name).as_ref()]).ok();
+    }
+    let script =
+        "touch given filled/new both/new; touch -d 2001-01-01 given both; touch used/x; rm used/x";
+    host.try_script(script);
+    let changes = host.open().changes().unwrap();
+    let found: Vec<String> = changes
+        .list
+        .iter()
+        .map(|it| {
+            format!(
+                "{} {}",
+                it.kind.letter(),
+                it.path.strip_prefix(tree).unwrap().display()
+            )
+        })
+        .collect();
+    assert_eq!(found, ["M both", "A both/new", "A filled/new", "M given"]);
+    let applied = host.apply();
+    assert_eq!((applied.applied, applied.refused), (4, vec![]));
+    let year = |name: &str| 1970 + std::fs::metadata(tree.join(name)).unwrap().mtime() / 31_557_600;
+    assert_eq!(["given", "both", "used"].map(year), [2001, 2001, 2010]);
+    assert!(year("filled") > 2010);
+    assert!(host.open().changes().unwrap().list.is_empty());
+}
+
+#[test]
 fn where_there_was_no_overlay_nothing_is_its_notation() {
     let (tree, store) = (Dir::new(), Dir::new());
     for by_overlay in [true, false] {

@@ -39,6 +39,11 @@ impl<'a> Ways<'a> {
         Ways { store, open: None }
     }
 
+    /// When the command was started.
+    pub fn started(&self) -> Time {
+        self.store.started()
+    }
+
     /// The host's side and the command's, as far as there is something.
     pub fn sides<'b>(&'b mut self, change: Change<'b>) -> Result<[Option<Side<'b>>; 2]> {
         let root = self.store.path(change.piece);
@@ -102,11 +107,11 @@ impl Side<'_> {
     }
 }
 
-/// What there is to say of a change behind its path, with a space before it.
-pub fn details(change: Change<'_>, sides: &[Option<Side<'_>>; 2]) -> String {
+/// What there is to say of a change behind its path, with a space before it; the command was started at `started`.
+pub fn details(change: Change<'_>, sides: &[Option<Side<'_>>; 2], started: Time) -> String {
     let mut said = Vec::new();
     if let (Some(before), Some(after)) = (change.before, change.after) {
-        said.extend(states(change.kind, before, after));
+        said.extend(states(change.kind, started, before, after));
     }
     let targets = sides.each_ref().map(|side| side.as_ref()?.target());
     match targets {
@@ -126,7 +131,7 @@ pub fn details(change: Change<'_>, sides: &[Option<Side<'_>>; 2]) -> String {
 }
 
 /// What stat(2) tells.
-fn states(kind: Kind, before: &State, after: &State) -> Vec<String> {
+fn states(kind: Kind, started: Time, before: &State, after: &State) -> Vec<String> {
     let mut said = Vec::new();
     if before.file_type != after.file_type {
         let names = [before, after].map(|state| state.file_type.name());
@@ -140,8 +145,11 @@ fn states(kind: Kind, before: &State, after: &State) -> Vec<String> {
         if root && owners[0] != owners[1] {
             said.push(format!("owner {} to {}", owners[0], owners[1]));
         }
-        // A directory gets another time with whatever is made in it.
-        if before.mtime != after.mtime && !after.is_directory() {
+        let timed = match after.is_directory() {
+            true => after.was_given_time(before, started),
+            false => before.mtime != after.mtime,
+        };
+        if timed {
             let times = [before, after].map(|state| moment(state.mtime));
             said.push(format!("time {} to {}", times[0], times[1]));
         }

@@ -38,6 +38,7 @@ impl Ways<'_> {
     fn show(&mut self, change: Change<'_>, safe: bool, to: &mut dyn Write) -> std::io::Result<()> {
         let path = shown(change.path);
         let letter = change.kind.letter();
+        let started = self.started();
         let sides = match self.sides(change) {
             Ok(sides) => sides,
             Err(errno) => {
@@ -48,7 +49,7 @@ impl Ways<'_> {
                 );
             }
         };
-        writeln!(to, "{letter} {path}{}", details(change, &sides))?;
+        writeln!(to, "{letter} {path}{}", details(change, &sides, started))?;
         let states = [change.before, change.after];
         let is_text = |it: Option<&State>| it.is_none_or(|it| it.file_type == FileType::File);
         if change.kind == Kind::Mode || !states.into_iter().all(is_text) {

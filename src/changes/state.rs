@@ -147,6 +147,24 @@ impl State {
         self.file_type == FileType::Device && self.device == 0
     }
 
+    /// Whether somebody has given the directory `self` its time since `started`, when `host` lay below it: another one than
+    /// the host's, and one that was past by then. What is made in a directory gives it the time of that moment, which is no
+    /// change of its own.
+    pub(super) fn was_given_time(&self, host: &State, started: Time) -> bool {
+        let past = Time {
+            seconds: started.seconds - 1,
+            ..started
+        };
+        // A file system may only know seconds.
+        let exact = [self, host].iter().all(|it| it.mtime.nanoseconds != 0);
+        let differs = match exact {
+            true => self.mtime != host.mtime,
+            false => self.mtime.seconds != host.mtime.seconds,
+        };
+        // The kernel's clock for files is behind by some milliseconds.
+        differs && self.mtime < past && host.mtime <= started
+    }
+
     /// Whether `now` is this file, and nobody has written to it since.
     pub(super) fn same_file(&self, now: &State) -> bool {
         let what = |state: &State| (state.file_type, state.inode, state.size, state.mtime);

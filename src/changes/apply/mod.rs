@@ -13,7 +13,7 @@ use super::list::{Change, Changes, Kind, Unmatched, look};
 use super::metadata;
 use super::pattern::Patterns;
 use super::record::Record;
-use super::state::State;
+use super::state::{State, Time};
 use super::store::{Store, failed};
 use super::text::shown;
 use crate::error::{Error, Result};
@@ -183,6 +183,8 @@ struct Piece<'a> {
     batch: Batch<'a>,
     /// Directories whose mode and times are set when all is in them.
     directories: Vec<Change<'a>>,
+    /// When the command was started.
+    started: Time,
 }
 
 /// The root of a piece, for syncfs(2); where that can be searched and not listed, a directory in it that is written to.
@@ -220,6 +222,7 @@ impl<'a> Piece<'a> {
                 .collect(),
             batch: Batch::default(),
             directories: Vec::new(),
+            started: store.started(),
         })
     }
 
@@ -412,9 +415,10 @@ fn finish<'a>(piece: &mut Piece<'a>, change: Change<'a>) -> rustix::io::Result<(
             )
         }
     };
-    // Its times are those of its last entry, unless it is new.
-    let after = match change.kind {
-        Kind::Mode => State {
+    let given = |before: &State| after.was_given_time(before, piece.started);
+    // Else its time is that of its last entry, unless it is new.
+    let after = match (change.kind, change.before) {
+        (Kind::Mode, Some(before)) if !given(before) => State {
             mtime: State::from(&fstat(&host)?).mtime,
             ..*after
         },

@@ -212,7 +212,8 @@ impl<'a> Worker<'a> {
     fn root(&mut self, pair: &Pair<'_>, path: &Path) -> Result<()> {
         let upper = State::from(&fstat(pair.upper.current())?);
         let host = State::from(&fstat(pair.host.current())?);
-        if upper.mode != seen_mode(pair.host.current(), host.mode)? {
+        let other_mode = upper.mode != seen_mode(pair.host.current(), host.mode)?;
+        if other_mode || upper.was_given_time(&host, pair.started) {
             self.add(pair.piece, path, Kind::Mode, Some(&host), &upper);
         }
         Ok(())

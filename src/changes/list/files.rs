@@ -2,7 +2,7 @@
 
 use super::{Kind, look};
 use crate::changes::descent::Descent;
-use crate::changes::state::{FileType, State};
+use crate::changes::state::{FileType, State, Time};
 use crate::changes::store::{Store, failed};
 use crate::changes::upper::{Opacity, marks_whiteout, opacity};
 use crate::changes::{content, xattr};
@@ -23,6 +23,8 @@ pub struct Pair<'a> {
     owners: bool,
     /// Whether the upper directory was no overlay's: then nothing in it is a notation.
     is_bare: bool,
+    /// When the command was started.
+    pub started: Time,
 }
 
 impl<'a> Pair<'a> {
@@ -39,6 +41,7 @@ impl<'a> Pair<'a> {
             host: open(root, OFlags::PATH)?,
             owners: rustix::process::geteuid().is_root(),
             is_bare: store.is_bare(piece),
+            started: store.started(),
         })
     }
 
@@ -77,7 +80,10 @@ impl<'a> Pair<'a> {
 
     /// Whether the current directories differ themselves.
     pub fn directory_differs(&self, upper: &State, host: &State) -> Result<bool> {
-        if upper.mode != host.mode || self.owners_differ(upper, host) {
+        if upper.mode != host.mode
+            || upper.was_given_time(host, self.started)
+            || self.owners_differ(upper, host)
+        {
             return Ok(true);
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
