@@ -182,6 +182,15 @@ fn names_of_one_file_that_come_apart_are_told() {
 }
 
 #[test]
+fn a_descriptor_that_is_not_open_is_not_that_of_the_store() {
+    let me = Person::new();
+    for option in ["--pass-fd", "--status-fd"] {
+        me.rootlet(&["try", option, "3", "--", "true"])
+            .fails(125, &["descriptor 3", "is not open"]);
+    }
+}
+
+#[test]
 fn a_pattern_that_matches_nothing_is_named() {
     let me = Person::new();
     let dir = me.try_script(&[], "echo 1 >a; rm -r tree");

@@ -17,6 +17,10 @@ pub(super) const HEAD: &str = "try.toml";
 /// The version that is written, and the newest that is understood.
 const VERSION: u32 = 1;
 
+/// The lowest number for the descriptor of a new store's lock: one that a user names to be passed to the command, and has
+/// forgotten to open, is to be missing, and not the lock.
+const LOWEST: i32 = 200;
+
 /// A directory that holds what a command changed.
 #[derive(Debug)]
 pub struct Store {
@@ -128,7 +132,8 @@ impl Store {
         // Before it is a store for others.
         self.take(&file)?;
         file.write_all(text.as_bytes()).map_err(refused)?;
-        Ok(file.into())
+        let far = rustix::io::fcntl_dupfd_cloexec(&file, LOWEST);
+        Ok(far.unwrap_or(file.into()))
     }
 
     /// An overlay is made over a file system without user attributes all the same, and then fails with EIO when something is
