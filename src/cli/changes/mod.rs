@@ -127,7 +127,7 @@ fn paged(store: &Store, changes: &Changes, patterns: &Patterns) -> anyhow::Resul
     written(store.diff(changes, patterns, true, &mut io::stdout().lock()))
 }
 
-/// Does something while the terminal belongs to a program that was started before: ^C and ^\\ are for that alone.
+/// Does something while the terminal belongs to a program that was started before: ^C and ^\ are for that alone.
 fn undisturbed<T>(something: impl FnOnce() -> T) -> T {
     let signals = [libc::SIGINT, libc::SIGQUIT];
     let before = signals.map(|signal| signal_disposition(signal).unwrap_or(libc::SIG_DFL));
