@@ -3,7 +3,9 @@
 mod support;
 
 use std::os::unix::fs::symlink;
-use support::{Dir, PROGRAMS, ROOTLET, in_root, inside, installed, rootfs, run, shell, shell_with};
+use support::{
+    Dir, PROGRAMS, ROOTLET, Ran, in_root, inside, installed, rootfs, run, shell, shell_with,
+};
 
 // Sources.
 
@@ -561,6 +563,60 @@ fn m3_resolv_conf_comes_out_right_where_it_is_a_link_into_a_private_run() {
             "nameserver 127.0.0.53",
             "{options}"
         );
+    }
+}
+
+/// What is said by `rootlet` with `words`, in a container with /etc and /run as systemd-resolved leaves them. It starts in a
+/// directory below HOME, beside a file `mine` and a directory `empty`.
+fn with_a_linked_resolv_conf(words: &str) -> Ran {
+    let home = Dir::new();
+    let script = format!(
+        "set -e; mount -t tmpfs t /run; mkdir -p /run/nm; echo host >/run/nm/resolv.conf
+         mkdir /run/etc; cp /etc/passwd /etc/group /run/etc/; ln -s ../run/nm/resolv.conf /run/etc/resolv.conf
+         mount --bind /run/etc /etc; export HOME={}; mkdir -p ~/w/empty; cd ~/w; echo mine >mine; exec '{ROOTLET}' {words}",
+        home.text()
+    );
+    run(["sh", "-c", &script])
+}
+
+#[test]
+fn m3_what_is_asked_for_after_a_private_run_is_laid_over_the_files_that_links_lead_to() {
+    for (options, shown) in [
+        ("sandbox", "host"),
+        ("sandbox --hide /etc/resolv.conf", ""),
+        ("sandbox --hide /run/nm/resolv.conf", ""),
+        ("run --tmpfs /run --mask /etc/resolv.conf", ""),
+        ("run --mask /etc/resolv.conf --tmpfs /run", ""),
+        ("sandbox -v ./mine:/etc/resolv.conf", "mine"),
+        ("sandbox -v ./mine:/run/nm/resolv.conf", "mine"),
+        ("sandbox --file /etc/resolv.conf=mine", "mine"),
+        ("run --tmpfs /run -v ./mine:/etc/resolv.conf", "mine"),
+        ("run --tmpfs /run --tmpfs /run/nm", "host"),
+        ("run --tmpfs /run/nm --tmpfs /run", "host"),
+        ("run -v /run --tmpfs /run/nm", "host"),
+    ] {
+        let words = format!("{options} -- sh -c 'cat /etc/resolv.conf 2>&1 || true'");
+        let ran = with_a_linked_resolv_conf(&words).ok();
+        let nothing = shown.is_empty() && ran.ends_with("No such file or directory");
+        assert!(ran == shown || nothing, "{options}: {ran}");
+    }
+}
+
+#[test]
+fn m3_a_run_that_is_hidden_or_shows_something_else_fails_nothing_and_is_left_alone() {
+    for options in [
+        "sandbox --hide /run",
+        "sandbox -v ./empty:/run",
+        "sandbox --hide /run/nm",
+        "run --tmpfs /run --mask /run",
+        "run --tmpfs /run --mask /run/nm",
+        "run --mask /run/nm --tmpfs /run",
+        "run --tmpfs /run -v ./empty:/run/nm",
+        "run -v ./empty:/run",
+        "run --overlay ./empty,/run",
+    ] {
+        let ran = with_a_linked_resolv_conf(&format!("{options} -- find /run -type f"));
+        assert_eq!(ran.ok(), "", "{options}");
     }
 }
 

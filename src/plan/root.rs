@@ -142,7 +142,7 @@ impl Views<'_> {
         self.lay_file_system("tmpfs", STAGE, NO_DEVICES, "mode=755")?;
         let path = self.text(STAGE)?;
         self.lay(Step::EnterRoot { path });
-        self.note_place("/", true);
+        self.cover("/", true);
         Ok(())
     }
 
@@ -179,7 +179,7 @@ impl Views<'_> {
         });
         self.lay(Step::EnterRoot { path });
         self.lay(Step::DetachOldRoot { last: false });
-        self.note_place("/", false);
+        self.cover("/", false);
         Ok(())
     }
 
@@ -230,7 +230,7 @@ impl Views<'_> {
                 self.laid.push(Entry { step, instead });
             }
         }
-        self.note_place("/proc", false);
+        self.cover("/proc", false);
         Ok(())
     }
 
@@ -306,7 +306,7 @@ impl Views<'_> {
             };
             self.lay(step);
         }
-        self.note_place(place, true);
+        self.cover(place, true);
         Ok(())
     }
 
@@ -329,7 +329,7 @@ impl Views<'_> {
                 self.laid.push(Entry { step, instead });
             }
         }
-        self.note_place("/sys", false);
+        self.cover("/sys", false);
         Ok(())
     }
 }

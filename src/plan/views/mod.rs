@@ -43,6 +43,8 @@ pub struct Views<'a> {
     staged: Vec<Entry>,
     /// Places that have been laid, and whether what is made in them is in memory: nothing of the host's is written.
     places: BTreeMap<PathBuf, bool>,
+    /// Where masks have been laid.
+    masked: Vec<PathBuf>,
     /// The empty file and the empty directory on the stage that others are hidden with, once there are any.
     hiding: [Option<Text>; 2],
     /// Whether what views need may be made on the host too.
@@ -70,6 +72,7 @@ impl<'a> Views<'a> {
             uppers: Vec::new(),
             staged: Vec::new(),
             places: BTreeMap::new(),
+            masked: Vec::new(),
             hiding: [None; 2],
             anywhere: spec.places == Places::Anywhere,
             has_old_root: spec.root.is_host(),
@@ -83,11 +86,12 @@ impl<'a> Views<'a> {
         views.root(spec, facts)?;
         for (mount, source) in spec.mounts.iter().zip(&facts.sources) {
             views.mount(mount, source, facts, spec.may_step_down(Rung::Overlay))?;
+            if !views.anywhere {
+                views.linked_files(spec, facts)?;
+            }
         }
         if views.anywhere {
             views.lay(Step::RestoreUmask);
-        } else {
-            views.linked_files(spec, facts)?;
         }
         views.close_root(spec)?;
         views.close_stage(super::root::shows_stage(spec))?;
@@ -155,7 +159,7 @@ impl<'a> Views<'a> {
                 }
                 self.place(mount, target, false, Some(mode))?;
                 self.lay_file_system("tmpfs", target.as_os_str(), NO_DEVICES, &options)?;
-                self.note_place(target, true);
+                self.cover(target, true);
                 self.enter_if_root(target)
             }
             Mount::Overlay {
@@ -281,9 +285,7 @@ impl<'a> Views<'a> {
         if kept != Kept::Either {
             self.place(mount, target, true, Some(mode))?;
         }
-        self.attach(slot, target, attributes)?;
-        self.note_place(target, false);
-        Ok(())
+        self.attach(slot, target, attributes)
     }
 
     /// What is hidden is looked at inside, since it may be in any view; so both a file and a directory are at hand.
@@ -291,12 +293,13 @@ impl<'a> Views<'a> {
         check_target(mount, target)?;
         let file = self.take_hidden(false)?;
         let directory = self.take_hidden(true)?;
-        let target = self.arena.text(target)?;
+        let path = self.arena.text(target)?;
         self.lay(Step::Mask {
-            target,
+            target: path,
             file,
             directory,
         });
+        self.cover_masked(target);
         Ok(())
     }
 
@@ -349,18 +352,22 @@ impl<'a> Views<'a> {
                 self.lay_file_system("sysfs", place, flags, "")?;
             }
         }
-        self.note_place(target, false);
+        self.cover(target, false);
         self.enter_if_root(target)
     }
 
-    /// /etc/resolv.conf and the like, where they are links to what a view now covers: the file appears there again.
+    /// /etc/resolv.conf and the like, where they are links to what the last view has covered: the file appears there
+    /// again, before the next view, which may hide it or be laid over it. What was hidden by name already stays so.
     fn linked_files(&mut self, spec: &Spec, facts: &Facts) -> Result<()> {
         for (link, file) in &facts.linked_files {
             // The link is there if the host's /etc is.
-            let has_link = spec.root.is_host() || self.shows(link);
-            let covered = self.in_memory(file) && has_link;
-            let seen = self.shows(file);
-            if covered && !seen {
+            let has_link = match self.place_of(link) {
+                Some((_, in_memory)) => !in_memory,
+                None => spec.root.is_host(),
+            };
+            let is_lost = self.in_memory(file) && !self.places.contains_key(file);
+            let is_masked = self.is_masked(link) || self.is_masked(file);
+            if has_link && is_lost && !is_masked {
                 let slot = self.take(file, true)?;
                 self.make_place(file, true)?;
                 self.attach(slot, file, Attributes::READ_ONLY)?;
@@ -381,7 +388,7 @@ impl<'a> Views<'a> {
             target: path,
             attributes,
         });
-        self.note_place(target, false);
+        self.cover(target, false);
         self.enter_if_root(target)
     }
 

@@ -107,22 +107,38 @@ impl Views<'_> {
     }
 
     /// What was laid nearest around `target`, but not at it.
-    fn place_of<'p>(&self, target: &'p Path) -> Option<(&'p Path, bool)> {
+    pub(super) fn place_of<'p>(&self, target: &'p Path) -> Option<(&'p Path, bool)> {
         target
             .ancestors()
             .skip(1)
             .find_map(|place| Some((place, *self.places.get(place)?)))
     }
 
-    /// Whether a view of the host is laid at or around `path`.
-    pub(super) fn shows(&self, path: &Path) -> bool {
-        let host = |place| self.places.get(place) == Some(&false);
-        path.ancestors().any(host)
+    /// Notes that something is made at `path`.
+    pub(super) fn note_place(&mut self, path: &Path, in_memory: bool) {
+        self.places.insert(path.into(), in_memory);
     }
 
-    /// Notes that something is laid at `path`.
-    pub(in crate::plan) fn note_place(&mut self, path: impl Into<PathBuf>, in_memory: bool) {
-        self.places.insert(path.into(), in_memory);
+    /// Notes that something is mounted at `path`: what was laid below it before is out of sight.
+    pub(in crate::plan) fn cover(&mut self, path: impl AsRef<Path>, in_memory: bool) {
+        let path = path.as_ref();
+        self.places.retain(|place, _| !place.starts_with(path));
+        self.note_place(path, in_memory);
+    }
+
+    /// Notes that what is at `path` is hidden. Where nothing has been laid in memory, nothing is there to be hidden, and a
+    /// later view may be.
+    pub(super) fn cover_masked(&mut self, path: &Path) {
+        let is_there = self.places.keys().any(|place| place.starts_with(path));
+        if is_there || !self.in_memory(path) {
+            self.cover(path, false);
+        }
+        self.masked.push(path.into());
+    }
+
+    /// Whether a mask was laid at or around `path`; what was laid over it since does not count.
+    pub(super) fn is_masked(&self, path: &Path) -> bool {
+        self.masked.iter().any(|place| path.starts_with(place))
     }
 }
 
