@@ -295,6 +295,22 @@ fn write_read_and_hide_refine_it() {
 }
 
 #[test]
+fn a_directory_beside_the_working_directory_is_named_with_two_dots() {
+    let script = r#"
+        mkdir -p ~/lib ~/deep/far; echo lib >~/lib/file; ln -s deep/far ~/project/link; ln -s ~/deep/far ~/project/far
+        for option in --read --write -v; do sandbox $option ../lib -- cat ~/lib/file; done
+        sandbox --write ../lib -- sh -c 'echo new >../lib/new; ls ..'; cat ~/lib/new
+        sandbox --tmpfs ~/project/../made/x/.. -- sh -c 'cd ~/made && touch file && ls'
+        mkdir ~/deep/near; sandbox --read far/../near -- ls ~/deep
+        sandbox --read ../.ssh/known_hosts --read .. -- ls ~/.ssh"#;
+    let plant = "mkdir ~/.ssh; echo key >~/.ssh/id; echo host >~/.ssh/known_hosts;";
+    assert_eq!(
+        on_a_host(&[], &format!("{plant}{script}")).ok(),
+        "lib\nlib\nlib\nlib\nproject\nnew\nfile\nnear\nknown_hosts"
+    );
+}
+
+#[test]
 fn parts_of_what_may_be_written_can_be_kept_and_parts_of_tools_can_be_written() {
     let script = r#"
         mkdir -p .git ~/.cargo/registry; echo token >~/.cargo/credentials

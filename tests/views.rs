@@ -48,6 +48,37 @@ fn a_source_that_is_to_be_created_is_and_keeps_what_is_written() {
 fn m9_two_views_at_one_place_are_refused_by_name() {
     run(["-v", "/usr:/mnt", "--tmpfs", "/mnt/", "true"])
         .fails(125, &["volume /mnt and tmpfs /mnt/ are at one place"]);
+    run(["-v", "/etc:/mnt", "-v", "/usr:/mnt/../mnt", "true"]).fails(
+        125,
+        &["volume /mnt and volume /mnt/../mnt are at one place"],
+    );
+}
+
+#[test]
+fn two_dots_in_a_destination_take_away_the_name_before_them() {
+    let home = Dir::new();
+    let [kept, linked] = ["kept", "deep/linked"].map(|name| home.directory(name));
+    home.file("deep/file", "deep");
+    symlink(&linked, home.at("link")).unwrap();
+    let volume = format!("{kept}:{}/a/../b/c", home.text());
+    inside(
+        &["--tmpfs", home.text(), "-v", &volume],
+        &format!("test -d {}/b/c", home.text()),
+    );
+    let empty = [
+        "--root", "empty", "-v", "/usr", "-v", "/bin", "-v", "/lib", "-v", "/lib64",
+    ];
+    inside(
+        &[&empty[..], &["-v", "/etc:/a/../b"]].concat(),
+        "test -f /b/passwd",
+    );
+    // But for a link of the host's.
+    let volume = format!("{}/link/../file", home.text());
+    let script = format!("cat {}/deep/file", home.text());
+    assert_eq!(
+        inside(&["--tmpfs", home.text(), "-v", &volume], &script),
+        "deep"
+    );
 }
 
 #[test]

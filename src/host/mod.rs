@@ -70,6 +70,8 @@ pub struct Facts {
     pub guarded: Vec<(&'static str, Guard)>,
     /// Files of /etc that are links, and where they lead; asked for when a view may cover that.
     pub linked_files: Vec<(PathBuf, PathBuf)>,
+    /// Destinations of [`Spec::mounts`] that have `..` in them, and what they name.
+    pub destinations: Vec<(PathBuf, PathBuf)>,
     /// Whether the directory that is to be the root has a place for /sys.
     pub has_sys: bool,
     /// The version of Landlock that the kernel has, where that matters: where it is asked for, and where there are to be no
@@ -96,13 +98,13 @@ impl Facts {
         let capabilities = rustix::thread::capabilities(None)
             .map(|sets| sets.effective)
             .unwrap_or(CapabilitySet::empty());
+        let cwd = unanswered::working_directory()?;
         Ok(Facts {
             uid: rustix::process::geteuid().as_raw(),
             gid: rustix::process::getegid().as_raw(),
             may_map_users: capabilities.contains(CapabilitySet::SETUID),
             may_map_groups: capabilities.contains(CapabilitySet::SETGID),
             privileged_start: sys::started_with_privileges(),
-            cwd: unanswered::working_directory()?,
             env: std::env::vars_os().collect(),
             terminals: [
                 rustix::termios::isatty(rustix::stdio::stdin()),
@@ -123,6 +125,8 @@ impl Facts {
             programs: programs(spec)?,
             guarded: source::guarded(spec)?,
             linked_files: source::linked_files(spec)?,
+            destinations: source::destinations(spec, cwd.as_deref())?,
+            cwd,
             landlock: landlock(spec)?,
             tree: Tree::of(spec)?,
             has_sys: has_sys(spec)?,

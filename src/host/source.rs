@@ -6,7 +6,7 @@ use crate::spec::{Content, Mount, Places, Root, Spec};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// The most that a file holds which exists only inside, in bytes: it is read into memory.
 const MOST_CONTENT: u64 = 64 << 20;
@@ -231,4 +231,57 @@ pub fn linked_files(spec: &Spec) -> Result<Vec<(PathBuf, PathBuf)>> {
         }
     }
     Ok(found)
+}
+
+/// The destinations in `spec` that have `..` in them, as they are written, with what they name: a place in memory cannot be
+/// made by such a name. Masks and changes of what is there are left to the kernel, and one that leads out of the root to
+/// whoever refuses it.
+///
+/// # Errors
+/// When the kernel does not answer.
+pub fn destinations(spec: &Spec, cwd: Option<&Path>) -> Result<Vec<(PathBuf, PathBuf)>> {
+    let mut found = Vec::new();
+    if spec.places == Places::Anywhere {
+        return Ok(found);
+    }
+    for mount in &spec.mounts {
+        let (written, path, is_hosts) = match (mount, mount.target(), cwd) {
+            (_, Some(target), _) => (target, target.to_path_buf(), spec.root.is_host()),
+            (Mount::Bind { source, .. }, None, Some(cwd)) => (&**source, cwd.join(source), true),
+            _ => continue,
+        };
+        if path.is_absolute()
+            && path.components().any(|part| part == Component::ParentDir)
+            && let Some(named) = without_dots(&path, is_hosts)?
+        {
+            found.push((written.to_path_buf(), named));
+        }
+    }
+    Ok(found)
+}
+
+/// What `path` names: `..` takes away the name before it, but for one that `is_hosts` and a link there: then it is the
+/// directory above what that leads to. None if it takes away the root.
+fn without_dots(path: &Path, is_hosts: bool) -> Result<Option<PathBuf>> {
+    let mut place = PathBuf::from("/");
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                let is_link = is_hosts
+                    && unanswered::answer("readlink", &place, place.read_link())?.is_some();
+                if is_link
+                    && let Some(real) =
+                        unanswered::answer("readlink", &place, place.canonicalize())?
+                {
+                    place = real;
+                }
+                if !place.pop() {
+                    return Ok(None);
+                }
+            }
+            Component::Normal(name) => place.push(name),
+            _ => {}
+        }
+    }
+    Ok(Some(place))
 }

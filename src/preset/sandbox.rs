@@ -377,21 +377,26 @@ fn place(option: &Mount, preset: &[(Option<PathBuf>, Mount)], look: &Look<'_>) -
     }
 }
 
-/// A view in the home directory that names it by a symbolic link (`/link/me`) appears where the link leads to: only there,
-/// in memory, a place for it can be made.
+/// A volume in the home directory that names it by a symbolic link (`/link/me`), and one with `..` in its path (`../lib`),
+/// appears where that leads to: only there, in memory, a place for it can be made.
 fn follow_home(option: &mut Mount, look: &Look<'_>) {
     let Some(path) = target(option, look) else {
         return;
     };
-    let above = path.parent().and_then(&look.real);
-    let (Some(above), Some(name), Some(home)) = (above, path.file_name(), &look.home) else {
+    let has_dots = path.components().any(|part| part == Component::ParentDir);
+    let is_by_name = has_dots && option.target().is_none();
+    let real = match path.file_name() {
+        Some(name) => path.parent().and_then(&look.real).map(|it| it.join(name)),
+        None => (look.real)(&path),
+    };
+    let (Some(real), Some(home)) = (real, &look.home) else {
         return;
     };
+    let is_beside = real.starts_with(home) && real != *home && !path.starts_with(home);
     if let Mount::Bind { target, .. } = option
-        && above.starts_with(home)
-        && !path.starts_with(home)
+        && (is_beside || is_by_name)
     {
-        *target = Some(above.join(name));
+        *target = Some(real);
     }
 }
 

@@ -68,6 +68,7 @@ pub fn plain_facts(spec: &Spec) -> Facts {
         },
         guarded: Vec::new(),
         linked_files: Vec::new(),
+        destinations: Vec::new(),
         has_sys: false,
         landlock: None,
         tree: Tree::default(),
@@ -615,6 +616,7 @@ impl<'a> Draw<'a> {
             guarded: self.pick(&[Vec::new(), GUARDED.to_vec()]),
             linked_files: self
                 .pick(&[Vec::new(), vec![("/etc/hosts".into(), "/a/b/hosts".into())]]),
+            destinations: self.pick(&[Vec::new(), vec![("/a/../z".into(), "/z".into())]]),
             has_sys: self.flip(),
             uid: if root { 0 } else { 1000 },
             gid: if root { 0 } else { 1000 },

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::host::Facts;
 use crate::plan::arena::Arena;
 use crate::plan::setup::Slots;
-use crate::plan::views::absolute;
+use crate::plan::views::destination;
 use crate::spec::{AbstractSockets, Landlock, Mount, Net, Spec};
 use std::path::{Path, PathBuf};
 
@@ -102,15 +102,7 @@ fn places(spec: &Spec, facts: &Facts) -> Result<Vec<(PathBuf, u64)>> {
             | Mount::Remount { .. }
             | Mount::Chmod { .. }
             | Mount::Symlink { .. } => {}
-            Mount::Bind { source, target, .. } => {
-                let target = target.as_ref().unwrap_or(source);
-                places.push((absolute(target, facts)?, rights::WRITE));
-            }
-            _ => places.extend(
-                mount
-                    .target()
-                    .map(|target| (target.to_path_buf(), rights::WRITE)),
-            ),
+            _ => places.push((destination(mount, facts)?, rights::WRITE)),
         }
     }
     Ok(places)

@@ -3,7 +3,7 @@
 mod places;
 mod sources;
 
-pub use places::{absolute, check_target, name, refuse_doubles};
+pub use places::{absolute, check_target, destination, name, refuse_doubles};
 
 use super::Upper;
 use super::arena::Arena;
@@ -108,10 +108,10 @@ impl<'a> Views<'a> {
         match mount {
             Mount::Bind {
                 source: path,
-                target,
                 read_only,
                 without,
                 missing,
+                ..
             } => {
                 match (source, missing) {
                     (Source::Missing, Missing::Optional) => return Ok(()),
@@ -120,10 +120,7 @@ impl<'a> Views<'a> {
                     }
                     _ => {}
                 }
-                let target = match target {
-                    Some(target) => target.clone(),
-                    None => absolute(path, facts)?,
-                };
+                let target = destination(mount, facts)?;
                 let optional = *missing == Missing::Optional;
                 let attributes = attributes(*read_only, *without);
                 let (path, held) = match source {
@@ -149,7 +146,8 @@ impl<'a> Views<'a> {
                 self.place(mount, &target, is_file, None)?;
                 self.attach(slot, &target, attributes)
             }
-            Mount::Tmpfs { target, size, mode } => {
+            Mount::Tmpfs { size, mode, .. } => {
+                let target = &destination(mount, facts)?;
                 let mode = mode_of("tmpfs", mode.as_deref(), 0o1777)?;
                 let mut options = format!("mode={mode:o}");
                 if let Some(size) = size {
@@ -162,9 +160,8 @@ impl<'a> Views<'a> {
                 self.cover(target, true);
                 self.enter_if_root(target)
             }
-            Mount::Overlay {
-                target, optional, ..
-            } => {
+            Mount::Overlay { optional, .. } => {
+                let target = &destination(mount, facts)?;
                 if *optional && matches!(source, Source::Unusable { .. }) {
                     return Ok(());
                 }
@@ -177,15 +174,17 @@ impl<'a> Views<'a> {
                 Ok(())
             }
             Mount::File {
-                target,
                 content,
                 mode,
                 kept,
+                ..
             } => {
+                let target = &destination(mount, facts)?;
                 let mode = mode_of("file", mode.as_deref(), 0o644)?;
                 self.file(mount, target, content, (mode, *kept), source)
             }
-            Mount::Directory { target, mode } => {
+            Mount::Directory { mode, .. } => {
+                let target = &destination(mount, facts)?;
                 self.check(mount, target)?;
                 self.refuse_on_host(mount, target, "a directory")?;
                 let mode = mode_of("directory", mode.as_deref(), 0o755)?;
@@ -231,8 +230,8 @@ impl<'a> Views<'a> {
                 Ok(())
             }
             Mount::Mask { target } => self.mask(mount, &absolute(target, facts)?),
-            Mount::Symlink { target, to } => self.symlink(mount, target, to),
-            Mount::Kernel { kind, target } => self.kernel(mount, *kind, target),
+            Mount::Symlink { to, .. } => self.symlink(mount, &destination(mount, facts)?, to),
+            Mount::Kernel { kind, .. } => self.kernel(mount, *kind, &destination(mount, facts)?),
         }
     }
 

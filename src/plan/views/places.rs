@@ -154,8 +154,22 @@ pub fn absolute(path: &Path, facts: &Facts) -> Result<PathBuf> {
         ))
     };
     let cwd = facts.cwd.as_deref().ok_or_else(no_name)?;
-    // `.` alone adds nothing; `..` is left to the kernel, which knows the symbolic links.
+    // `.` alone adds nothing; `..` is left to the kernel, which knows the symbolic links, or to `Facts::destinations`.
     Ok(cwd.join(path).components().collect())
+}
+
+/// Where a view is laid.
+pub fn destination(mount: &Mount, facts: &Facts) -> Result<PathBuf> {
+    let written = match (mount, mount.target()) {
+        (_, Some(target)) if !target.is_absolute() => return Ok(target.to_path_buf()),
+        (Mount::Bind { source, .. }, None) => source,
+        (_, target) => target.unwrap_or(Path::new("/")),
+    };
+    let mut known = facts.destinations.iter();
+    match known.find(|(path, _)| path == written) {
+        Some((_, named)) => Ok(named.clone()),
+        None => absolute(written, facts),
+    }
 }
 
 /// The permission bits of directories that are made above a view: open to all, but to those to whom the view is closed.
@@ -201,22 +215,13 @@ pub fn refuse_doubles(spec: &Spec, facts: &Facts) -> Result<()> {
     }
     let mut seen = std::collections::BTreeMap::new();
     for mount in &spec.mounts {
-        let target = match mount {
-            Mount::Mask { .. }
-            | Mount::Chmod { .. }
-            | Mount::Remount { .. }
-            | Mount::Seal { .. } => continue,
-            Mount::Bind {
-                source,
-                target: None,
-                ..
-            } => absolute(source, facts)?,
-            _ => mount
-                .target()
-                .unwrap_or(Path::new("/"))
-                .components()
-                .collect(),
-        };
+        if matches!(
+            mount,
+            Mount::Mask { .. } | Mount::Chmod { .. } | Mount::Remount { .. } | Mount::Seal { .. }
+        ) {
+            continue;
+        }
+        let target: PathBuf = destination(mount, facts)?.components().collect();
         if let Some(other) = seen.insert(target, mount) {
             return Err(Error::usage(format!(
                 "{} and {} are at one place",
