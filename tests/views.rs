@@ -82,6 +82,20 @@ fn two_dots_in_a_destination_take_away_the_name_before_them() {
 }
 
 #[test]
+fn two_files_are_not_read_from_one_descriptor() {
+    for source in ["-", "@0"] {
+        let files = ["/tmp/a", "/tmp/b"].map(|place| format!("{place}={source}"));
+        run([
+            "--tmpfs", "/tmp", "--file", &files[0], "--file", &files[1], "true",
+        ])
+        .fails(
+            125,
+            &["file /tmp/a and file /tmp/b are to be read from one descriptor"],
+        );
+    }
+}
+
+#[test]
 fn m9_a_destination_outside_of_the_root_is_refused_by_name() {
     run(["--tmpfs", "/mnt/../../x", "true"])
         .fails(125, &["tmpfs /mnt/../../x", "outside of the root"]);

@@ -459,6 +459,7 @@ fn refuse(spec: &Spec, facts: &Facts) -> Result<()> {
     }
     confine::refuse(spec, facts)?;
     views::refuse_doubles(spec, facts)?;
+    views::refuse_shared_input(spec)?;
     root::refuse(spec)?;
     limits::refuse(spec, facts)?;
     if let Some(fd) = facts.closed_fds.first() {

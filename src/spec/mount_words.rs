@@ -194,31 +194,47 @@ impl Entry {
         let given = || value.filter(|value| !value.is_empty());
         let needed = || given().ok_or_else(|| format!("{name} needs a value"));
         match key {
-            b"type" => self.r#type = Some(kind(needed()?)?),
-            b"source" | b"src" => self.source = Some(path(needed()?)),
-            b"target" | b"destination" | b"dst" => self.target = Some(path(needed()?)),
-            b"lower" => self.lower = needed()?.split(|&byte| byte == b':').map(path).collect(),
-            b"upper" => self.upper = Some(path(needed()?)),
-            b"work" => self.work = Some(path(needed()?)),
-            b"to" => self.to = Some(path(needed()?)),
-            b"size" | b"tmpfs-size" => self.size = Some(word(needed()?)),
-            b"mode" | b"tmpfs-mode" => self.mode = Some(word(needed()?)),
+            b"type" => once(&mut self.r#type, kind(needed()?)?, &name)?,
+            b"source" | b"src" => once(&mut self.source, path(needed()?), &name)?,
+            b"target" | b"destination" | b"dst" => once(&mut self.target, path(needed()?), &name)?,
+            b"lower" => self
+                .lower
+                .extend(needed()?.split(|&byte| byte == b':').map(path)),
+            b"upper" => once(&mut self.upper, path(needed()?), &name)?,
+            b"work" => once(&mut self.work, path(needed()?), &name)?,
+            b"to" => once(&mut self.to, path(needed()?), &name)?,
+            b"size" | b"tmpfs-size" => once(&mut self.size, word(needed()?), &name)?,
+            b"mode" | b"tmpfs-mode" => once(&mut self.mode, word(needed()?), &name)?,
             b"text" => {
                 let text = String::from_utf8(value.unwrap_or_default().to_vec());
-                self.text = Some(text.map_err(|_| "the text is not UTF-8".to_string())?);
+                once(
+                    &mut self.text,
+                    text.map_err(|_| "the text is not UTF-8".to_string())?,
+                    &name,
+                )?;
             }
-            b"readonly" | b"read-only" | b"ro" => self.read_only = Some(truth(&name, value)?),
-            b"nodev" | b"no-devices" => self.no_devices = Some(truth(&name, value)?),
-            b"nosuid" | b"no-setuid" => self.no_setuid = Some(truth(&name, value)?),
-            b"recursive" => self.recursive = Some(truth(&name, value)?),
-            b"mounted" => self.mounted = Some(truth(&name, value)?),
-            b"rw" => self.read_only = Some(!truth(&name, value)?),
-            b"optional" => self.optional = Some(truth(&name, value)?),
-            b"volatile" => self.volatile = Some(truth(&name, value)?),
-            b"create" => self.create = Some(truth(&name, value)?),
+            b"readonly" | b"read-only" | b"ro" => {
+                once(&mut self.read_only, truth(&name, value)?, &name)?
+            }
+            b"nodev" | b"no-devices" => once(&mut self.no_devices, truth(&name, value)?, &name)?,
+            b"nosuid" | b"no-setuid" => once(&mut self.no_setuid, truth(&name, value)?, &name)?,
+            b"recursive" => once(&mut self.recursive, truth(&name, value)?, &name)?,
+            b"mounted" => once(&mut self.mounted, truth(&name, value)?, &name)?,
+            b"rw" => once(&mut self.read_only, !truth(&name, value)?, &name)?,
+            b"optional" => once(&mut self.optional, truth(&name, value)?, &name)?,
+            b"volatile" => once(&mut self.volatile, truth(&name, value)?, &name)?,
+            b"create" => once(&mut self.create, truth(&name, value)?, &name)?,
             _ => return Err(format!("unknown key {name:?}")),
         }
         Ok(())
+    }
+}
+
+/// Sets what a key says, which says one thing.
+fn once<T>(place: &mut Option<T>, value: T, name: &str) -> std::result::Result<(), String> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(format!("{name} is given twice")),
     }
 }
 
@@ -396,6 +412,10 @@ mod tests {
                 Mount::parse_overlay(OsStr::new("/a:/b,/d,upper=/u")).unwrap(),
             ),
             (
+                "type=overlay,lower=/a,target=/d,lower=b",
+                Mount::parse_overlay(OsStr::new("/a:b,/d")).unwrap(),
+            ),
+            (
                 "type=file,target=/f,text=a=b",
                 Mount::File {
                     target: "/f".into(),
@@ -427,6 +447,8 @@ mod tests {
             ("type=bind,source=/a,ro=maybe", "ro is true or false"),
             ("type=tmpfs,target=/t,uid=0", "unknown key \"uid\""),
             ("type=overlay,target=/d", "an overlay has lower"),
+            ("type=bind,source=/a,src=/b,target=/x", "src is given twice"),
+            ("type=bind,source=/a,ro,rw", "rw is given twice"),
         ] {
             let error = Mount::parse_mount(OsStr::new(text))
                 .unwrap_err()

@@ -3,7 +3,7 @@
 mod places;
 mod sources;
 
-pub use places::{absolute, check_target, destination, name, refuse_doubles};
+pub use places::{absolute, check_target, destination, name, refuse_doubles, refuse_shared_input};
 
 use super::Upper;
 use super::arena::Arena;

@@ -4,7 +4,7 @@ use super::Views;
 use crate::child::step::Step;
 use crate::error::{Error, Result};
 use crate::host::Facts;
-use crate::spec::{Kernel, Mount, Places, Spec};
+use crate::spec::{Content, Kernel, Mount, Places, Spec};
 use std::path::{Component, Path, PathBuf};
 
 impl Views<'_> {
@@ -229,6 +229,30 @@ pub fn refuse_doubles(spec: &Spec, facts: &Facts) -> Result<()> {
                 name(mount)
             ))
             .with_hint("leave one of them out"));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses two files that are read from one descriptor: nothing would be left for the second.
+pub fn refuse_shared_input(spec: &Spec) -> Result<()> {
+    if spec.places == Places::Anywhere {
+        return Ok(());
+    }
+    let mut read: Vec<(&Content, &Mount)> = Vec::new();
+    for mount in &spec.mounts {
+        if let Mount::File { content, .. } = mount
+            && matches!(content, Content::Stdin | Content::Descriptor(_))
+        {
+            if let Some((_, other)) = read.iter().find(|(known, _)| *known == content) {
+                return Err(Error::usage(format!(
+                    "{} and {} are to be read from one descriptor, and nothing is left for the second",
+                    name(other),
+                    name(mount)
+                ))
+                .with_hint("put the content into a file, and name that twice"));
+            }
+            read.push((content, mount));
         }
     }
     Ok(())
