@@ -365,7 +365,7 @@ fn layers_that_cannot_be_are_named() {
         (
             "/,/mnt".to_string(),
             &[
-                "make an overlay over /",
+                "make an overlay over / for /mnt: ",
                 "(EINVAL)",
                 "hint: a lower directory that has mounts",
             ],
@@ -386,6 +386,54 @@ fn layers_that_cannot_be_are_named() {
     ])
     .fails(125, &["work without upper"]);
     assert_eq!(dir.names().len(), 3);
+}
+
+#[test]
+fn an_overlay_or_a_file_that_cannot_be_is_told_by_the_name_of_the_view() {
+    let dir = Dir::new();
+    let [lower, nowhere] = [dir.directory("lower"), dir.at("nowhere")];
+    for (options, words) in [
+        (
+            ["--overlay", "/,/mnt"],
+            [
+                "make an overlay over / for /mnt: ",
+                "(EINVAL)",
+                "below it cannot be one",
+            ],
+        ),
+        (
+            ["--overlay", &format!("{lower},/mnt,upper={lower}")],
+            [
+                "for /mnt: ",
+                "(ELOOP)",
+                "hint: its directories lie within each other",
+            ],
+        ),
+        (
+            ["--overlay", &format!("{lower},/mnt,upper=/proc")],
+            [
+                "for the overlay /mnt, ",
+                "upper directory /proc: ",
+                "hint: upper=DIR is to be in",
+            ],
+        ),
+        (
+            ["--overlay", &format!("{lower},{nowhere}")],
+            ["mount an overlay on ", "(ENOENT)", "hint: there is no"],
+        ),
+        (
+            ["--file", &format!("{nowhere}=-")],
+            ["mount a file on ", "(ENOENT)", "hint: there is no"],
+        ),
+        (
+            ["-v", "/usr:"],
+            ["volume \"/usr:\"", "the destination is empty", ""],
+        ),
+    ] {
+        let ran = run(options.into_iter().chain(["true"]));
+        assert!(!ran.err.contains("upper-"), "{ran:#?}");
+        ran.fails(125, &words);
+    }
 }
 
 #[test]

@@ -18,6 +18,9 @@ pub fn add_parent(error: Error, step: ParentStep, missing: Option<Fallback>) -> 
         ParentStep::SetOomScore { .. } => error.with_hint(
             "a lower OOM score than your own needs CAP_SYS_RESOURCE; a higher one needs nothing",
         ),
+        ParentStep::MakeWork { .. } => {
+            error.with_hint("upper=DIR is to be in a directory that you may write, or work=DIR is to name an empty one")
+        }
         _ => match missing.map(newer_call).or_else(|| parent_gate(step)) {
             Some(gate) => diagnosed(error, gate),
             None => error,
@@ -138,6 +141,14 @@ pub fn add(error: Error, plan: &Plan, step: Step, missing: Option<Fallback>) -> 
         }
         (Step::OpenTree { .. }, Some(libc::ENOENT)) => {
             "it is not there on the host; with ,optional after it the view is left out then, with ,create it is made".to_string()
+        }
+        (Step::OpenOverlay { upper: Some(upper), .. }, Some(libc::EINVAL)) if plan.is_made(upper) => {
+            "a lower directory that has mounts of the host below it cannot be one (rootlet try puts them together); Linux 5.11 is \
+             needed"
+                .to_string()
+        }
+        (Step::OpenOverlay { .. }, Some(libc::ELOOP)) => {
+            "its directories lie within each other: upper, work and each lower one have to be apart".to_string()
         }
         (Step::OpenOverlay { upper: Some(upper), .. }, Some(libc::EINVAL)) => format!(
             "a lower directory that has mounts of the host below it cannot be one (rootlet try puts them together), nor can \

@@ -229,6 +229,8 @@ pub struct Callers {
 pub struct Upper {
     /// Where it is.
     pub path: PathBuf,
+    /// Where the overlay appears.
+    pub target: PathBuf,
     /// The work directory that the launcher makes for it and removes at the end; none if the user has one.
     pub work: Option<PathBuf>,
 }

@@ -52,6 +52,11 @@ impl Mount {
                 "volume {text:?}: the source is empty"
             )));
         }
+        if target.as_ref().is_some_and(|it| it.as_os_str().is_empty()) {
+            return Err(Error::usage(format!(
+                "volume {text:?}: the destination is empty"
+            )));
+        }
         Ok(Mount::Bind {
             source,
             target,
@@ -311,7 +316,16 @@ mod tests {
                 "{text}"
             );
         }
-        for text in ["", ":/b", "ro", "/a:/b:ro:x", "/a:/b:/c", ",optional"] {
+        for text in [
+            "",
+            ":/b",
+            "ro",
+            "/a:/b:ro:x",
+            "/a:/b:/c",
+            "/a:",
+            "/a::ro",
+            ",optional",
+        ] {
             assert!(Mount::parse_volume(OsStr::new(text)).is_err(), "{text:?}");
         }
     }

@@ -1,12 +1,53 @@
 //! The steps of the processes inside in words.
 
 use super::{Description, clone_flags, described, names, signal_name};
-use crate::child::step::{Attributes, FilterOf, Question, Slot, Step, Text};
+use crate::child::step::{Attributes, Entry, FilterOf, Question, Slot, Step, Text};
 use crate::plan::Plan;
 use crate::plan::confine::rights;
 use crate::spec::{Capabilities, Resource, shown_limit};
 
 impl Plan {
+    /// What is attempted for an overlay: nobody has heard of an upper side in memory.
+    fn overlay(&self, lower: Text, upper: Option<Text>, slot: Slot) -> String {
+        let attached = self.setup.iter().find_map(|entry| match entry.step {
+            Step::Attach {
+                slot: it, target, ..
+            } if it == slot => Some(target),
+            _ => None,
+        });
+        let place = attached.map_or(String::new(), |target| self.arena.show(target));
+        let lower = self.arena.show(lower);
+        match upper.filter(|&upper| !self.is_made(upper)) {
+            Some(upper) => format!(
+                "make an overlay over {lower} that writes to {} for {place}",
+                self.arena.show(upper)
+            ),
+            None => format!("make an overlay over {lower} for {place}"),
+        }
+    }
+
+    /// What a view is that is taken into `slot`.
+    fn kind_of_view(&self, slot: Slot) -> &'static str {
+        let is_written = |path: Text| {
+            let writes = |entry: &Entry| matches!(entry.step, Step::WriteFile { path: it, .. } if it == path);
+            self.setup.iter().any(writes)
+        };
+        let kind = self.setup.iter().find_map(|entry| match entry.step {
+            Step::OpenOverlay { slot: it, .. } if it == slot => Some("an overlay"),
+            Step::OpenTree { slot: it, path, .. } if it == slot && is_written(path) => {
+                Some("a file")
+            }
+            _ => None,
+        });
+        kind.unwrap_or("a volume")
+    }
+
+    /// Whether `path` is that of a directory in memory, which set-up makes.
+    pub(crate) fn is_made(&self, path: Text) -> bool {
+        let makes = |entry: &Entry| matches!(entry.step, Step::MakeDirectory { path: it, .. } if it == path);
+        self.setup.iter().any(makes)
+    }
+
     /// A step of a process inside in words.
     pub fn describe(&self, step: Step) -> Description {
         let show = |text| self.arena.show(text);
@@ -231,14 +272,7 @@ impl Plan {
                 volatile,
                 slot,
             } => described(
-                match upper {
-                    Some(upper) => format!(
-                        "make an overlay over {} that writes to {}",
-                        show(lower),
-                        show(upper)
-                    ),
-                    None => format!("make an overlay over {}", show(lower)),
-                },
+                self.overlay(lower, upper, slot),
                 format!(
                     "fsopen(\"overlay\"); fsconfig(lowerdir={}{}, userxattr{}); fsmount() = #{}",
                     show(lower),
@@ -265,7 +299,7 @@ impl Plan {
                 "what was taken holds it",
             ),
             Step::Attach { slot, target, .. } => described(
-                format!("mount a volume on {}", show(target)),
+                format!("mount {} on {}", self.kind_of_view(slot), show(target)),
                 format!("move_mount(#{}, {:?})", slot.0, show(target)),
                 "move_mount(2)",
                 "what was opened appears here",

@@ -2,9 +2,27 @@
 
 use super::{Description, clone_flags, described, inside};
 use crate::child::step::Text;
-use crate::plan::{ParentStep, Plan};
+use crate::plan::{ParentStep, Plan, Upper};
+use std::os::unix::ffi::OsStrExt;
 
 impl Plan {
+    /// What is attempted for the work directory of an overlay.
+    fn work(&self, path: Text) -> String {
+        let shown = self.arena.show(path);
+        let is_it = |upper: &&Upper| {
+            let work = upper.work.as_ref().map(|work| work.as_os_str().as_bytes());
+            work == Some(self.arena.get(path).to_bytes())
+        };
+        match self.uppers.iter().find(is_it) {
+            Some(upper) => format!(
+                "make the directory {shown} for the overlay {}, which works beside its upper directory {}",
+                upper.target.display(),
+                upper.path.display()
+            ),
+            None => format!("make the directory {shown}"),
+        }
+    }
+
     /// A step of the launcher in words.
     pub fn describe_parent(&self, step: ParentStep) -> Description {
         let map = |name: &str, lines: Text, words: &str| {
@@ -31,7 +49,7 @@ impl Plan {
                  puts the settings back",
             ),
             ParentStep::MakeWork { path } => described(
-                format!("make the directory {}", self.arena.show(path)),
+                self.work(path),
                 format!("mkdir({:?}, 0755)", self.arena.show(path)),
                 "mkdir(2)",
                 "an overlay that writes to a directory of the host works beside it; at the end it is removed",

@@ -145,6 +145,7 @@ impl Views<'_> {
         let sides = (self.layer(mount, &[&upper])?, self.layer(mount, &[&work])?);
         self.uppers.push(Upper {
             path: upper,
+            target: mount.target().unwrap_or(Path::new("/")).to_path_buf(),
             work: made,
         });
         Ok(sides)
