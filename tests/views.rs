@@ -33,6 +33,34 @@ fn an_optional_source_that_is_not_there_is_left_out_and_nothing_is_made() {
 }
 
 #[test]
+fn a_source_that_is_not_there_or_out_of_reach_has_a_hint_that_fits() {
+    let dir = Dir::new();
+    let missing = dir.at("missing");
+    // Another user's, whose root directory is closed.
+    let closed = "/proc/1/root/etc".to_string();
+    symlink(&closed, dir.at("link")).unwrap();
+    let optional = "hint: it is not there on the host; -v SRC,optional";
+    for (option, value, hint) in [
+        ("-v", &missing, optional),
+        ("--write", &missing, optional),
+        (
+            "--root",
+            &missing,
+            "hint: it is not there on the host; a root is",
+        ),
+        (
+            "--rootfs",
+            &missing,
+            "hint: it is not there on the host; a root is",
+        ),
+        ("-v", &closed, "hint: you cannot reach it"),
+        ("-v", &dir.at("link"), "hint: you cannot reach it"),
+    ] {
+        run([option, value, "true"]).fails(125, &[value, hint]);
+    }
+}
+
+#[test]
 fn a_source_that_is_to_be_created_is_and_keeps_what_is_written() {
     let dir = Dir::new();
     let volume = format!("{}:/mnt,create", dir.at("a/b"));

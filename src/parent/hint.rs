@@ -2,7 +2,7 @@
 //! `rootlet doctor` would find. Only a launch that has failed comes here.
 
 use super::attempt::ask;
-use crate::child::step::{Fallback, Question, Step};
+use crate::child::step::{Entry, Fallback, Question, Slot, Step, Text};
 use crate::error::Error;
 use crate::host::cause::{Cause, cause};
 use crate::host::gate::{Answer, Gate};
@@ -139,9 +139,14 @@ pub fn add(error: Error, plan: &Plan, step: Step, missing: Option<Fallback>) -> 
         (Step::OpenTree { path, .. }, Some(libc::ENOENT)) if plan.arena.get(path).to_bytes().starts_with(b"~") => {
             "the shell replaces ~ only at the start of a word: write $HOME".to_string()
         }
-        (Step::OpenTree { .. }, Some(libc::ENOENT)) => {
-            "it is not there on the host; with ,optional after it the view is left out then, with ,create it is made".to_string()
+        (Step::OpenTree { slot, .. }, Some(libc::ENOENT)) if is_root(plan, slot) => {
+            "it is not there on the host; a root is a directory that is, or with --root one of host, ro and empty".to_string()
         }
+        (Step::OpenTree { .. }, Some(libc::ENOENT)) => NOT_THERE.to_string(),
+        (Step::OpenTree { path, .. }, Some(libc::EACCES)) if is_out_of_reach(plan, path) => format!(
+            "you cannot reach it: a directory on the way is closed to you (`namei -l {}` shows which)",
+            plan.arena.show(path)
+        ),
         (Step::OpenOverlay { upper: Some(upper), .. }, Some(libc::EINVAL)) if plan.is_made(upper) => {
             "a lower directory that has mounts of the host below it cannot be one (rootlet try puts them together); Linux 5.11 is \
              needed"
@@ -203,6 +208,31 @@ pub fn add(error: Error, plan: &Plan, step: Step, missing: Option<Fallback>) -> 
         }
     };
     error.with_hint(hint)
+}
+
+/// What can be done where a source is missing; only `-v` has words for it.
+const NOT_THERE: &str = "it is not there on the host; -v SRC,optional leaves the view out then, and -v SRC,create makes it";
+
+/// Whether what is taken into `slot` is to be the root.
+fn is_root(plan: &Plan, slot: Slot) -> bool {
+    let is_entered = |path| {
+        let enters =
+            |entry: &Entry| matches!(entry.step, Step::EnterRoot { path: it } if it == path);
+        plan.setup.iter().any(enters)
+    };
+    plan.setup.iter().any(|entry| match entry.step {
+        Step::Attach {
+            slot: it, target, ..
+        } => it == slot && is_entered(target),
+        _ => false,
+    })
+}
+
+/// Whether the launcher, who is the same user, is refused too when it asks for no more than whether `path` is there: by the
+/// permission bits of a directory.
+fn is_out_of_reach(plan: &Plan, path: Text) -> bool {
+    let asked = rustix::fs::access(plan.arena.get(path), rustix::fs::Access::EXISTS);
+    asked == Err(rustix::io::Errno::ACCESS)
 }
 
 /// Whether the command's name looks like a whole command line.

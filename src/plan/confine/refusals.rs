@@ -138,7 +138,7 @@ fn refuse_view(mount: &Mount, place: Option<Kind>, facts: &Facts) -> Result<()> 
                 (None, Missing::Refused) => Err(Error::usage(format!(
                     "{name}: it is not there, or out of reach"
                 ))
-                .with_hint("with ,optional after it, it is left out then")),
+                .with_hint("-v SRC,optional leaves it out then")),
                 (None, Missing::Created) => Err(Error::usage(format!(
                     "{name}: it is not there, and without namespaces nothing is made"
                 ))
