@@ -26,6 +26,21 @@ fn a_range_of_ids_is_mapped() {
 }
 
 #[test]
+fn a_mount_whose_server_has_gone_can_be_hidden() {
+    if !may_map() || !std::path::Path::new("/dev/fuse").exists() {
+        return support::skip("there is no /dev/fuse, or this is not root");
+    }
+    let dir = Dir::new();
+    let script = r#"exec 3<>/dev/fuse; dead=$1
+        mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 dead "$dead" || exit 0; exec 3>&-
+        "$rootlet" run -t never --mask "$dead" ls -A "$dead"; echo $?
+        "$rootlet" run -t never --mask "$dead/x" true; echo $?"#;
+    let script = format!("exec unshare -m sh -c '{script}' sh \"$1\"");
+    let out = shell_with(&script, &[dir.path().as_os_str()]).ok();
+    assert!(out == "0\n0" || out.is_empty(), "{out}");
+}
+
+#[test]
 fn files_belong_to_the_outside_ids() {
     if may_map() {
         let dir = Dir::new();

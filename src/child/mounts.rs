@@ -212,6 +212,7 @@ pub fn mask(task: &mut Task<'_>, target: Text, file: Slot, directory: Slot) -> R
     match ::rustix::fs::stat(path).map(|found| FileType::from_raw_mode(found.st_mode)) {
         // Nothing is there, or the command can get no further either.
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS) => {}
+        Err(Errno::NOTCONN) if task.detached => return mask_dead(task, target, file, directory),
         Err(errno) => return Err(errno),
         Ok(FileType::Directory) if task.detached => {
             attach(task, directory, target, Attributes::READ_ONLY)?
@@ -226,6 +227,21 @@ pub fn mask(task: &mut Task<'_>, target: Text, file: Slot, directory: Slot) -> R
         Ok(_) => ::rustix::mount::mount_bind(c"/dev/null", path)?,
     }
     Ok(())
+}
+
+/// Hides a FUSE mount whose server has gone. It does not say what it is, but the kernel knows where it is mounted, so that
+/// something can be mounted over it; what lies in it nobody can get to any more.
+fn mask_dead(task: &mut Task<'_>, target: Text, file: Slot, directory: Slot) -> Result<(), Errno> {
+    let mut hide = |slot| attach(task, slot, target, Attributes::READ_ONLY);
+    let hidden = match hide(directory) {
+        // It is mounted on a file.
+        Err(Errno::NOTDIR) => hide(file),
+        hidden => hidden,
+    };
+    match hidden {
+        Err(Errno::NOTCONN) => Ok(()),
+        hidden => hidden,
+    }
 }
 
 /// Mounts the part of the tree at `path` on itself, read-only.
