@@ -5,6 +5,8 @@ use crate::child::step::Step;
 use crate::error::{Error, Result};
 use crate::host::Facts;
 use crate::spec::{Content, Kernel, Mount, Places, Spec};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 impl Views<'_> {
@@ -288,5 +290,31 @@ pub fn check_target(mount: &Mount, target: &Path) -> Result<()> {
                 .with_hint("another root is chosen with --root DIR"),
         );
     }
+    if is_of_a_process(target) {
+        return Err(Error::usage(format!(
+            "{name}: the destination is what a process has, not a place"
+        ))
+        .with_hint("name the place itself: /proc/self/root is /"));
+    }
     Ok(())
+}
+
+/// Whether `path` goes through a link of proc(5) that leads to what a process has, whatever its name: what is mounted on
+/// /proc/self/root lies over the root, where nobody sees it.
+fn is_of_a_process(path: &Path) -> bool {
+    let mut parts = path.iter().skip(1).map(OsStr::as_bytes);
+    let is_process = |name: &[u8]| {
+        matches!(name, b"self" | b"thread-self") || name.iter().all(u8::is_ascii_digit)
+    };
+    if parts.next() != Some(b"proc") || !parts.next().is_some_and(is_process) {
+        return false;
+    }
+    let what = match parts.next() {
+        Some(b"task") => parts.nth(1),
+        what => what,
+    };
+    matches!(
+        what,
+        Some(b"cwd" | b"exe" | b"fd" | b"map_files" | b"ns" | b"root")
+    )
 }
