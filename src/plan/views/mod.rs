@@ -359,20 +359,22 @@ impl<'a> Views<'a> {
     /// again, before the next view, which may hide it or be laid over it. What was hidden by name already stays so.
     fn linked_files(&mut self, spec: &Spec, facts: &Facts) -> Result<()> {
         for (link, file) in &facts.linked_files {
-            // The link is there if the host's /etc is.
-            let has_link = match self.place_of(link) {
-                Some((_, in_memory)) => !in_memory,
-                None => spec.root.is_host(),
-            };
             let is_lost = self.in_memory(file) && !self.places.contains_key(file);
-            let is_masked = self.is_masked(link) || self.is_masked(file);
-            if has_link && is_lost && !is_masked {
+            if is_lost && self.has_link(spec, link) && !self.is_masked(link, file) {
                 let slot = self.take(file, true)?;
                 self.make_place(file, true)?;
                 self.attach(slot, file, Attributes::READ_ONLY)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether `link` is there: it is if the host's /etc is.
+    fn has_link(&self, spec: &Spec, link: &Path) -> bool {
+        match self.place_of(link) {
+            Some((_, in_memory)) => !in_memory,
+            None => spec.root.is_host(),
+        }
     }
 
     // Steps.

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::host::Facts;
 use crate::spec::{Content, Kernel, Mount, Places, Spec};
 use std::ffi::OsStr;
+use std::ops::Bound;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -124,23 +125,33 @@ impl Views<'_> {
     /// Notes that something is mounted at `path`: what was laid below it before is out of sight.
     pub(in crate::plan) fn cover(&mut self, path: impl AsRef<Path>, in_memory: bool) {
         let path = path.as_ref();
-        self.places.retain(|place, _| !place.starts_with(path));
+        while let Some(below) = self.first_below(path).map(Path::to_path_buf) {
+            self.places.remove(&below);
+        }
         self.note_place(path, in_memory);
     }
 
     /// Notes that what is at `path` is hidden. Where nothing has been laid in memory, nothing is there to be hidden, and a
     /// later view may be.
     pub(super) fn cover_masked(&mut self, path: &Path) {
-        let is_there = self.places.keys().any(|place| place.starts_with(path));
+        let is_there = self.places.contains_key(path) || self.first_below(path).is_some();
         if is_there || !self.in_memory(path) {
             self.cover(path, false);
         }
         self.masked.push(path.into());
     }
 
-    /// Whether a mask was laid at or around `path`; what was laid over it since does not count.
-    pub(super) fn is_masked(&self, path: &Path) -> bool {
-        self.masked.iter().any(|place| path.starts_with(place))
+    /// The first place below `path`: paths are in order by their parts, so that it comes next.
+    fn first_below(&self, path: &Path) -> Option<&Path> {
+        let after = (Bound::Excluded(path), Bound::Unbounded);
+        let (next, _) = self.places.range::<Path, _>(after).next()?;
+        next.starts_with(path).then_some(next)
+    }
+
+    /// Whether a mask was laid at or around one of the two; what was laid over it since does not count.
+    pub(super) fn is_masked(&self, link: &Path, file: &Path) -> bool {
+        let hides = |place: &PathBuf| link.starts_with(place) || file.starts_with(place);
+        self.masked.iter().any(hides)
     }
 }
 
