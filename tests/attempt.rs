@@ -278,6 +278,13 @@ fn the_list_is_json_for_programs() {
         (&json["counts"]["added"], &json["counts"]["deleted"]),
         (&1.into(), &4.into())
     );
+    let nothing = me.rootlet(&["try", "--json", "--", "true"]).ok();
+    let nothing: serde_json::Value = serde_json::from_str(&nothing).unwrap();
+    let keys = |json: &serde_json::Value| -> Vec<String> {
+        json.as_object().unwrap().keys().cloned().collect()
+    };
+    assert_eq!(keys(&nothing), keys(&json));
+    assert!(nothing["dir"].is_null() && nothing["counts"]["added"] == 0);
 }
 
 #[test]

@@ -584,6 +584,22 @@ fn a_store_without_attributes_is_refused_at_the_start() {
 }
 
 #[test]
+fn a_store_on_an_overlay_is_refused_at_the_start() {
+    let dir = Dir::new();
+    dir.directory("over");
+    let script = format!(
+        "mkdir over/l over/u over/w; mount -t overlay -o userxattr,lowerdir=over/l,upperdir=over/u,workdir=over/w o over/l
+        '{ROOTLET}' try -t never --keep over/l/kept -- true 2>&1; echo status $?; ls -A over/l"
+    );
+    let out = with_mounts(&dir, &script);
+    assert!(
+        out.contains("over/l/kept: that is on an overlay") && out.contains("--keep DIR"),
+        "{out}"
+    );
+    assert!(out.ends_with("status 125"), "{out}");
+}
+
+#[test]
 fn a_full_disk_and_a_read_only_one_are_told_and_leave_the_old_files() {
     let dir = Dir::new();
     dir.directory("small");

@@ -136,9 +136,16 @@ impl Store {
         Ok(far.unwrap_or(file.into()))
     }
 
-    /// An overlay is made over a file system without user attributes all the same, and then fails with EIO when something is
-    /// deleted or replaced.
+    /// Where upper directories are on an overlay themselves, the kernel says no more than EINVAL at the mount. On a file system
+    /// without user attributes it makes one all the same, and then fails with EIO when something is deleted or replaced.
     fn need_attributes(&self) -> Result<()> {
+        if is_overlay(&self.directory).map_err(|errno| failed("look at", &self.directory, errno))? {
+            let directory = shown(&self.directory);
+            return Err(Error::usage(format!(
+                "the changes cannot be kept in {directory}: that is on an overlay, as it is in many containers, and no other can write to it"
+            ))
+            .with_hint("name a place on another file system, such as a volume or a tmpfs, with --keep DIR"));
+        }
         let mut none: [u8; 0] = [];
         match rustix::fs::lgetxattr(&self.directory, c"user.overlay.opaque", &mut none) {
             Err(errno @ rustix::io::Errno::OPNOTSUPP) => {
@@ -309,6 +316,13 @@ impl Piece {
         };
         self.path.strip_prefix("/").is_ok_and(named) && named(&self.upper)
     }
+}
+
+/// Whether `path` is on an overlay (statfs(2)).
+fn is_overlay(path: &Path) -> rustix::io::Result<bool> {
+    // It has another type on other architectures.
+    #[allow(clippy::unnecessary_cast)]
+    Ok(rustix::fs::statfs(path)?.f_type as i64 == libc::OVERLAYFS_SUPER_MAGIC as i64)
 }
 
 /// Makes a directory with this mode, whatever the umask.

@@ -49,9 +49,9 @@ pub fn attempt(line: &Line<'_>) -> anyhow::Result<u8> {
     let status = carry_out(request);
     let changed = store.changes()?;
     if explains || (changed.list.is_empty() && changed.unread.is_empty()) {
-        store.drop()?;
-        if status.is_ok() && !explains {
-            changes::report_nothing(json)?;
+        match status.is_ok() && !explains {
+            true => changes::report_nothing(store, &changed, json)?,
+            false => store.drop()?,
         }
         return status;
     }

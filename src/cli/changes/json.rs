@@ -4,6 +4,7 @@ use rootlet::changes::{Change, Changes, FileType, Kind, List, State, Store};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::borrow::Cow;
+use std::path::Path;
 
 /// All of it. Here and below, the keys are in the order of the alphabet.
 #[derive(Serialize)]
@@ -11,7 +12,7 @@ struct Object<'a> {
     changes: Entries<'a>,
     command: &'a [String],
     counts: Value,
-    dir: Cow<'a, str>,
+    dir: Option<Cow<'a, str>>,
     not_compared: Vec<String>,
 }
 
@@ -29,13 +30,13 @@ struct Entry<'a> {
     file_type: &'static str,
 }
 
-/// One object, on one line.
-pub fn json(store: &Store, changes: &Changes) -> anyhow::Result<String> {
+/// One object, on one line. `kept` is where the changes are, if they stay.
+pub fn json(store: &Store, kept: Option<&Path>, changes: &Changes) -> anyhow::Result<String> {
     let object = Object {
         changes: Entries(&changes.list),
         command: store.command(),
         counts: serde_json::to_value(changes.counts())?,
-        dir: store.directory().to_string_lossy(),
+        dir: kept.map(Path::to_string_lossy),
         not_compared: changes.unread.iter().map(ToString::to_string).collect(),
     };
     Ok(serde_json::to_string(&object)? + "\n")

@@ -82,7 +82,7 @@ pub fn changes(line: &ChangesLine) -> anyhow::Result<u8> {
     let mut out = io::stdout().lock();
     let terminal = out.is_terminal();
     written(match line.json {
-        true => out.write_all(json(&store, &changes)?.as_bytes()),
+        true => out.write_all(json(&store, Some(store.directory()), &changes)?.as_bytes()),
         false => list(&changes, terminal, usize::MAX, &mut out),
     })
 }
@@ -222,18 +222,23 @@ impl Bar {
     }
 }
 
-/// What `rootlet try` says when the command has changed nothing.
-pub fn report_nothing(as_json: bool) -> anyhow::Result<u8> {
-    match as_json {
-        true => written(io::stdout().write_all(b"{\"dir\":null,\"changes\":[]}\n")),
-        false => written(writeln!(io::stderr(), "rootlet: nothing was changed")),
-    }
+/// What `rootlet try` says when the command has changed nothing, and nothing stays.
+pub fn report_nothing(store: Store, changes: &Changes, as_json: bool) -> anyhow::Result<()> {
+    let text = as_json.then(|| json(&store, None, changes)).transpose()?;
+    store.drop()?;
+    written(match text {
+        Some(text) => io::stdout().write_all(text.as_bytes()),
+        None => writeln!(io::stderr(), "rootlet: nothing was changed"),
+    })
+    .map(drop)
 }
 
 /// What `rootlet try` says when nobody is asked.
 pub fn report(store: &Store, changes: &Changes, as_json: bool) -> anyhow::Result<u8> {
     if as_json {
-        return written(io::stdout().write_all(json(store, changes)?.as_bytes()));
+        return written(
+            io::stdout().write_all(json(store, Some(store.directory()), changes)?.as_bytes()),
+        );
     }
     let terminal = io::stderr().is_terminal();
     let listed = list(changes, terminal, MOST_LINES, &mut io::stderr().lock());
