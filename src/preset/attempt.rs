@@ -77,7 +77,11 @@ pub fn preset(
             source: parts.upper.clone(),
             target: Some(layer.path.clone()),
             read_only: false,
-            without: Without::default(),
+            // As every overlay has it.
+            without: Without {
+                devices: true,
+                setuid: true,
+            },
             missing: Missing::Refused,
         },
         _ => Mount::Overlay {
