@@ -240,6 +240,8 @@ fn nothing_is_left_when_nothing_changed_or_nothing_ran() {
     assert!(ran.err.contains("nothing was changed"), "{ran:?}");
     me.rootlet(&["try", "--", "no-such-command"])
         .fails(127, &[]);
+    me.rootlet(&["try", "--keep", "", "--", "true"])
+        .fails(125, &["keep \"\": the path is empty"]);
     me.rootlet(&["try", "--explain", "--", "true"]).ok();
     assert_eq!(me.left(), Vec::<String>::new());
 }

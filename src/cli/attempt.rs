@@ -28,6 +28,9 @@ pub fn attempt(line: &Line<'_>) -> anyhow::Result<u8> {
     machine.check()?;
     let kept = value(line, "keep");
     let directory = match kept {
+        Some(directory) if directory.is_empty() => {
+            return Err(Error::usage("keep \"\": the path is empty").into());
+        }
         Some(directory) => named(Path::new(directory))?,
         None => place()?,
     };

@@ -211,7 +211,7 @@ impl Bar {
         let again = self.said.is_some_and(|said| said.elapsed() < PATIENCE[1]);
         if self.terminal && !early && !again {
             self.said = Some(Instant::now());
-            eprint!("\r{} of {}\x1b[K", progress.done, progress.total);
+            eprint!("\r{}\x1b[K", drawn(progress));
         }
     }
 
@@ -220,6 +220,14 @@ impl Bar {
             eprint!("\r\x1b[K");
         }
     }
+}
+
+/// How many places a bar has.
+const BAR: usize = 30;
+
+fn drawn(Progress { done, total }: Progress) -> String {
+    let full = (done * BAR).checked_div(total).unwrap_or(BAR);
+    format!("[{:BAR$}] {done} of {total}", "#".repeat(full))
 }
 
 /// What `rootlet try` says when the command has changed nothing, and nothing stays.
@@ -250,4 +258,18 @@ fn say_where(store: &Store) {
     let dir = shown(store.directory());
     say!("rootlet: the changes are in {dir}");
     say!("hint: rootlet changes|diff|apply|drop {dir}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_grows_from_nothing_to_its_whole_length() {
+        for (done, total, full) in [(0, 40, 0), (20, 40, 15), (40, 40, 30), (0, 0, 30)] {
+            let bar = drawn(Progress { done, total });
+            let (full, free) = ("#".repeat(full), " ".repeat(30 - full));
+            assert_eq!(bar, format!("[{full}{free}] {done} of {total}"));
+        }
+    }
 }
