@@ -241,7 +241,8 @@ fn mode_of(mount: &Mount, source: &Source) -> Result<u32> {
             let refused = |why| Error::usage(format!("{}: {} {why}", name(mount), path.display()));
             Err(match is_there {
                 true => refused("is not a directory"),
-                false => refused("is not there on the host").about(Subject::Source(path.clone())),
+                false => refused("is not there on the host (ENOENT)")
+                    .about(Subject::Source(path.clone())),
             })
         }
         _ => Err(Error::broken("the facts were gathered for another spec")),
