@@ -1,5 +1,6 @@
 //! The directory that holds what a command changed: `try.toml`, the upper directories, and what was noted of the host.
 
+use super::descent::Descent;
 use super::state::Time;
 use super::text::shown;
 use crate::error::{Errno, Error, Result};
@@ -104,7 +105,7 @@ impl Store {
     /// Makes all that a new store holds, and returns its lock.
     fn fill(&self) -> Result<OwnedFd> {
         own(&self.directory)?;
-        self.need_attributes()?;
+        self.check_file_system()?;
         for name in ["upper", "work"] {
             make(&self.directory.join(name), 0o700)?;
         }
@@ -138,7 +139,7 @@ impl Store {
 
     /// Where upper directories are on an overlay themselves, the kernel says no more than EINVAL at the mount. On a file system
     /// without user attributes it makes one all the same, and then fails with EIO when something is deleted or replaced.
-    fn need_attributes(&self) -> Result<()> {
+    fn check_file_system(&self) -> Result<()> {
         if is_overlay(&self.directory).map_err(|errno| failed("look at", &self.directory, errno))? {
             let directory = shown(&self.directory);
             return Err(Error::usage(format!(
@@ -231,6 +232,20 @@ impl Store {
     /// The upper directory of piece `number`.
     pub fn upper(&self, number: usize) -> PathBuf {
         self.directory.join(&self.head.pieces[number].upper)
+    }
+
+    /// Opens the upper directory of piece `number`, with `flags`, and the host's, which need not be readable.
+    ///
+    /// # Errors
+    /// When one of them cannot be opened.
+    pub(super) fn sides(&self, number: usize, flags: OFlags) -> Result<[Descent; 2]> {
+        let open = |path: &Path, flags| {
+            Descent::open(path, flags).map_err(|errno| failed("open directory", path, errno))
+        };
+        Ok([
+            open(&self.upper(number), flags)?,
+            open(self.path(number), OFlags::PATH)?,
+        ])
     }
 
     /// Whether the upper directory of piece `number` was mounted by itself: then nothing in it is an overlay's notation.

@@ -98,7 +98,7 @@ fn named(directory: &Path) -> std::io::Result<PathBuf> {
     let directory = std::path::absolute(directory)?;
     let above = directory
         .parent()
-        .and_then(|above| above.canonicalize().ok());
+        .and_then(|above| unanswered::real_path(above).ok());
     Ok(match (above, directory.file_name()) {
         (Some(above), Some(name)) => above.join(name),
         _ => directory,

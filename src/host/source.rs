@@ -271,7 +271,7 @@ fn without_dots(path: &Path, is_hosts: bool) -> Result<Option<PathBuf>> {
                     && unanswered::answer("readlink", &place, place.read_link())?.is_some();
                 if is_link
                     && let Some(real) =
-                        unanswered::answer("readlink", &place, place.canonicalize())?
+                        unanswered::answer("readlink", &place, unanswered::real_path(&place))?
                 {
                     place = real;
                 }

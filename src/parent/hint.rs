@@ -215,16 +215,10 @@ const NOT_THERE: &str = "it is not there on the host; -v SRC,optional leaves the
 
 /// Whether what is taken into `slot` is to be the root.
 fn is_root(plan: &Plan, slot: Slot) -> bool {
-    let is_entered = |path| {
+    plan.target_of(slot).is_some_and(|target| {
         let enters =
-            |entry: &Entry| matches!(entry.step, Step::EnterRoot { path: it } if it == path);
+            |entry: &Entry| matches!(entry.step, Step::EnterRoot { path } if path == target);
         plan.setup.iter().any(enters)
-    };
-    plan.setup.iter().any(|entry| match entry.step {
-        Step::Attach {
-            slot: it, target, ..
-        } => it == slot && is_entered(target),
-        _ => false,
     })
 }
 

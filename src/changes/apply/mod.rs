@@ -206,15 +206,13 @@ impl<'a> Piece<'a> {
         linked: BTreeMap<u64, super::list::Linked>,
         wanted: &[Change<'a>],
     ) -> Result<Self> {
-        let open = |path: &Path, flags| {
-            Descent::open(path, flags).map_err(|errno| failed("open directory", path, errno))
-        };
+        let [upper, host] = store.sides(number, OFlags::PATH)?;
         let root = store.path(number);
         Ok(Piece {
             number,
             root,
-            upper: open(&store.upper(number), OFlags::PATH)?,
-            host: open(root, OFlags::PATH)?,
+            upper,
+            host,
             sync: to_sync(root, wanted)?,
             placed: linked
                 .into_iter()

@@ -3,7 +3,7 @@
 use super::{Kind, look};
 use crate::changes::descent::Descent;
 use crate::changes::state::{FileType, State, Time};
-use crate::changes::store::{Store, failed};
+use crate::changes::store::Store;
 use crate::changes::upper::{Opacity, marks_whiteout, opacity};
 use crate::changes::{content, xattr};
 use rustix::fd::AsFd;
@@ -30,15 +30,12 @@ pub struct Pair<'a> {
 impl<'a> Pair<'a> {
     /// Starts at the root of a piece.
     pub fn open(store: &'a Store, piece: usize) -> crate::error::Result<Self> {
-        let open = |path: &Path, flags| {
-            Descent::open(path, flags).map_err(|errno| failed("open directory", path, errno))
-        };
-        let root = store.path(piece);
+        let [upper, host] = store.sides(piece, OFlags::RDONLY)?;
         Ok(Pair {
             piece,
-            root,
-            upper: open(&store.upper(piece), OFlags::RDONLY)?,
-            host: open(root, OFlags::PATH)?,
+            root: store.path(piece),
+            upper,
+            host,
             owners: rustix::process::geteuid().is_root(),
             is_bare: store.is_bare(piece),
             started: store.started(),

@@ -9,13 +9,8 @@ use crate::spec::{Capabilities, Resource, shown_limit};
 impl Plan {
     /// What is attempted for an overlay: nobody has heard of an upper side in memory.
     fn overlay(&self, lower: Text, upper: Option<Text>, slot: Slot) -> String {
-        let attached = self.setup.iter().find_map(|entry| match entry.step {
-            Step::Attach {
-                slot: it, target, ..
-            } if it == slot => Some(target),
-            _ => None,
-        });
-        let place = attached.map_or(String::new(), |target| self.arena.show(target));
+        let target = self.target_of(slot);
+        let place = target.map_or(String::new(), |target| self.arena.show(target));
         let lower = self.arena.show(lower);
         match upper.filter(|&upper| !self.is_made(upper)) {
             Some(upper) => format!(
@@ -40,6 +35,16 @@ impl Plan {
             _ => None,
         });
         kind.unwrap_or("a volume")
+    }
+
+    /// Where what is taken into `slot` is mounted.
+    pub(crate) fn target_of(&self, slot: Slot) -> Option<Text> {
+        self.setup.iter().find_map(|entry| match entry.step {
+            Step::Attach {
+                slot: it, target, ..
+            } if it == slot => Some(target),
+            _ => None,
+        })
     }
 
     /// Whether `path` is that of a directory in memory, which set-up makes.
