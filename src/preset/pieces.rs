@@ -157,11 +157,9 @@ pub fn pieces<'a>(
     used: &[PathBuf],
     look: &impl Look,
 ) -> Pieces {
-    let (others, mut mounts): (Vec<_>, Vec<_>) = mounts
+    let (others, mounts): (Vec<_>, Vec<_>) = mounts
         .into_iter()
         .partition(|mount| is_not_ours(&mount.path));
-    // By components, so that what lies below a directory comes right after it.
-    mounts.sort_by(|a, b| a.path.cmp(&b.path));
     let mut found = Walk::new(mounts, used, look).walk(Path::new("/"));
     let shared_memory = Path::new(SHARED_MEMORY);
     if look.is_directory(shared_memory) {
@@ -170,10 +168,9 @@ pub fn pieces<'a>(
             .filter(|mount| mount.path.starts_with(DEVICES));
         let more = Walk::new(devices.collect(), used, look).walk(shared_memory);
         found.uncovered.extend(more.uncovered);
-        let is_caught = more.pieces.iter().any(Piece::catches_writes);
-        found
-            .pieces
-            .extend(is_caught.then_some(more.pieces).into_iter().flatten());
+        if more.pieces.iter().any(Piece::catches_writes) {
+            found.pieces.extend(more.pieces);
+        }
     }
     found
 }
@@ -193,7 +190,9 @@ struct Walk<'a, L> {
 }
 
 impl<'a, L: Look> Walk<'a, L> {
-    fn new(mounts: Vec<&'a MountPoint>, used: &'a [PathBuf], look: &'a L) -> Self {
+    fn new(mut mounts: Vec<&'a MountPoint>, used: &'a [PathBuf], look: &'a L) -> Self {
+        // By components, so that what lies below a directory comes right after it.
+        mounts.sort_by(|a, b| a.path.cmp(&b.path));
         Walk {
             places: (mounts.iter().map(|mount| (mount.path.as_os_str(), *mount))).collect(),
             mounts,
